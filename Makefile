@@ -1,0 +1,36 @@
+# Every target sets up what it needs; see docs/contributing.md.
+
+PORT ?= 6543
+SP_PORT ?= 6544
+VAR ?= var
+export PORT SP_PORT VAR
+
+# Words for pytest, for a part of the suite (no coverage then): make test ARGS="tests/unit -k audit"
+ARGS ?=
+
+.PHONY: run test bench lint audit lock
+
+## The portal, its worker and the four demonstration service providers, in the foreground.
+run:
+	@exec bash deploy/setup.sh runtime -- .venv/bin/convergences run
+
+## The whole suite, with a real browser, SQLite and PostgreSQL.
+test:
+	@exec bash deploy/setup.sh test -- .venv/bin/python -m pytest -n 2 $(or $(ARGS),--cov)
+
+## The measurements of the product, beside stock pysaml2.
+bench:
+	@exec bash deploy/setup.sh bench -- .venv/bin/python -m tests.bench
+
+## Style, types, arrows.
+lint:
+	@exec bash deploy/setup.sh development -- bash deploy/lint.sh
+
+## Known vulnerabilities of the locked packages (asks the package index).
+audit:
+	@exec bash deploy/setup.sh development -- \
+		.venv/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/development.txt
+
+## Write both lock files anew from pyproject.toml; wants uv.
+lock:
+	@exec bash deploy/lock.sh

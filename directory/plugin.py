@@ -1,0 +1,262 @@
+"""The SQL directory: :class:`idp.interfaces.IDirectory` over this room's tables.
+
+``idp.directory = directory.plugin.build``. Statements are built once, at import, on Core tables,
+so that SQLAlchemy's cache compiles each once; all of them are bounded, none runs per row.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Executable, Row, delete, select, update
+
+from directory import statements
+from directory.models import Account, ApplicationEntity
+from directory.referents import (
+    OF_PERSON,
+    REFUSAL,
+    ReferentRow,
+    nearest_first,
+    or_correspondant,
+)
+from directory.search import mail_key, search_key
+from directory.services.lookup import application_by_code
+from directory.validity import is_over
+from idp.errors import AccountUnusable, BadCredentials
+from idp.interfaces import IDirectory
+from idp.passwords import Passwords
+from idp.types import (
+    Entitlement,
+    HeldRole,
+    NotEntitled,
+    Profile,
+    Referent,
+    RoleLine,
+    Subject,
+    Tile,
+)
+
+if TYPE_CHECKING:
+    from idp.services import Core
+
+NOT_CONNECTED = "Cette application n'est pas encore raccordée au portail."
+NOT_YET_OPEN = "Cette application n'est pas encore ouverte."
+CLOSED = "Cette application est fermée."
+
+
+def build(core: "Core") -> IDirectory:
+    """The directory of this core's database."""
+    return SqlDirectory(core)
+
+
+class SqlDirectory:
+    """Facts about people and rights, read from the database at each call."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+        self._passwords = Passwords(core.settings.secret, core.settings.bcrypt_cost)
+
+    def authenticate(self, login: str, password: str) -> Subject:
+        """See :meth:`idp.interfaces.IDirectory.authenticate`."""
+        rows = self._read(statements.CREDENTIALS, mail_key=mail_key(login))
+        account = rows[0] if rows else None
+        stored = account.password_hash if account else None
+        # No connection is held from here to the end of the hashes.
+        matches = self._passwords.check(password, stored)
+        if not matches or account is None or stored is None:
+            known = account.subject_id if account else None
+            raise BadCredentials("unknown login, no password, or a wrong one", subject_id=known)
+        now = self._core.clock.now()
+        _require_usable(account, now)
+        fresh = self._passwords.hash(password) if self._passwords.needs_rehash(stored) else None
+        with self._core.db.unit_of_work() as session:
+            session.execute(
+                update(Account).where(Account.id == account.id).values(last_sign_in_at=now)
+            )
+            if fresh is not None:
+                # Unless the password was changed while we hashed the old one.
+                session.execute(
+                    update(Account)
+                    .where(Account.id == account.id, Account.password_hash == stored)
+                    .values(password_hash=fresh)
+                )
+        return _subject(account)
+
+    def find_subject(self, subject_id: str) -> Subject | None:
+        """See :meth:`idp.interfaces.IDirectory.find_subject`."""
+        rows = self._read(statements.SUBJECT, subject_id=subject_id, now=self._core.clock.now())
+        return _subject(rows[0]) if rows else None
+
+    def entitlements(
+        self, subject_id: str, entity_id: str
+    ) -> tuple[Entitlement, ...] | NotEntitled:
+        """See :meth:`idp.interfaces.IDirectory.entitlements`. One statement when there is one."""
+        now = self._core.clock.now()
+        rows = self._read(
+            statements.ENTITLEMENTS, subject_id=subject_id, entity_id=entity_id, now=now
+        )
+        return _entitlements(rows) if rows else self._refusal(subject_id, entity_id, now)
+
+    def tiles(self, subject_id: str) -> tuple[Tile, ...]:
+        """See :meth:`idp.interfaces.IDirectory.tiles`."""
+        now = self._core.clock.now()
+        rows = self._read(statements.TILES, subject_id=subject_id, now=now)
+        found = [
+            Tile(
+                code=row.code,
+                label=row.label,
+                description=row.description,
+                icon=row.icon,
+                entity_id=row.entity_id,
+                start_url=row.start_url,
+                closed_message=closed_message(row.opens_at, row.closes_at, row.closed_message, now)
+                or (None if row.entity_id or row.start_url else NOT_CONNECTED),
+            )
+            for row in rows
+        ]
+        return tuple(sorted(found, key=lambda tile: (search_key(tile.label), tile.code)))
+
+    def referents(self, subject_id: str, entity_id: str | None = None) -> tuple[Referent, ...]:
+        """See :meth:`idp.interfaces.IDirectory.referents`."""
+        now = self._core.clock.now()
+        if entity_id is not None:
+            return self._refusal(subject_id, entity_id, now).referents
+        rows = self._read(OF_PERSON, subject_id=subject_id, now=now)
+        found = nearest_first(ReferentRow._make(row) for row in rows)
+        return or_correspondant(found, self._core.settings.organization)
+
+    def profile(self, subject_id: str) -> Profile | None:
+        """See :meth:`idp.interfaces.IDirectory.profile`. Three statements."""
+        subject = self.find_subject(subject_id)
+        if subject is None:
+            return None
+        paths = self._read(statements.STRUCTURE_PATHS, subject_id=subject_id)
+        roles = self._read(statements.ROLES, subject_id=subject_id, now=self._core.clock.now())
+        lines = [
+            RoleLine(row.application_label, row.role_label, row.structure_path) for row in roles
+        ]
+        return Profile(
+            subject=subject,
+            structure_paths=tuple(sorted((row.label_path for row in paths), key=search_key)),
+            roles=tuple(
+                sorted(
+                    lines,
+                    key=lambda line: search_key(
+                        line.application_label, line.structure_path, line.role_label
+                    ),
+                )
+            ),
+        )
+
+    def application_label(self, entity_id: str) -> str:
+        """See :meth:`idp.interfaces.IDirectory.application_label`."""
+        rows = self._read(statements.APPLICATION_LABEL, entity_id=entity_id)
+        return str(rows[0].label) if rows else entity_id
+
+    def attach(self, entity_id: str, application_code: str) -> None:
+        """See :meth:`idp.interfaces.IDirectory.attach`."""
+        with self._core.db.unit_of_work() as session:
+            application = application_by_code(session, application_code)
+            known = session.scalar(
+                select(ApplicationEntity.entity_id).where(
+                    ApplicationEntity.application_id == application.id
+                )
+            )
+            if known == entity_id:
+                return
+            session.execute(
+                delete(ApplicationEntity).where(
+                    (ApplicationEntity.entity_id == entity_id)
+                    | (ApplicationEntity.application_id == application.id)
+                )
+            )
+            session.add(ApplicationEntity(entity_id=entity_id, application_id=application.id))
+            session.flush()
+            self._core.audit.record(
+                "application.attached",
+                entity_id=entity_id,
+                target=f"application:{application.code}",
+                parameters={"before": known},
+            )
+
+    def _read(self, statement: Executable, **values: object) -> Sequence[Row[Any]]:
+        return self._core.db.rows(statement, values)
+
+    def _refusal(self, subject_id: str, entity_id: str, now: datetime) -> NotEntitled:
+        """Label, closure and référents, in one statement."""
+        rows = self._read(REFUSAL, subject_id=subject_id, entity_id=entity_id, now=now)
+        found = nearest_first(ReferentRow._make(row[-len(ReferentRow._fields) :]) for row in rows)
+        message = None
+        if rows:
+            first = rows[0]
+            message = closed_message(first.opens_at, first.closes_at, first.closed_message, now)
+        return NotEntitled(
+            application_label=str(rows[0].label) if rows else entity_id,
+            referents=or_correspondant(found, self._core.settings.organization),
+            closed_message=message,
+        )
+
+
+def closed_message(
+    opens_at: datetime | None, closes_at: datetime | None, text: str | None, now: datetime
+) -> str | None:
+    """What to say of an application that is closed now; None when it is open."""
+    if opens_at is not None and opens_at > now:
+        return text or NOT_YET_OPEN
+    return (text or CLOSED) if is_over(closes_at, now) else None
+
+
+def _subject(row: Row[Any]) -> Subject:
+    return Subject(
+        id=row.subject_id,
+        login=row.mail,
+        given_name=row.given_name,
+        sn=row.sn,
+        password_changed_at=row.password_changed_at,
+    )
+
+
+def _require_usable(account: Row[Any], now: datetime) -> None:
+    """Tell the person, who has just proved to know the password, why he can't enter."""
+    if account.deleted_at is not None:
+        cause, public = "deleted", "Votre compte a été supprimé."
+    elif account.locked:
+        cause, public = "locked", "Votre compte est verrouillé."
+    elif account.valid_from > now:
+        cause, public = "not yet valid", "Votre compte n'est pas encore ouvert."
+    elif is_over(account.valid_until, now):
+        cause, public = "expired", "Votre compte n'est plus valable."
+    else:
+        return
+    raise AccountUnusable(cause, public=public, subject_id=account.subject_id)
+
+
+def _entitlements(rows: Sequence[Row[Any]]) -> tuple[Entitlement, ...]:
+    """One per membership; the rows of a membership follow one another."""
+    memberships: dict[str, Row[Any]] = {}
+    roles: dict[str, list[HeldRole]] = {}
+    for row in rows:
+        memberships.setdefault(row.membership_id, row)
+        roles.setdefault(row.membership_id, []).append(HeldRole(row.value, row.label))
+    return tuple(
+        Entitlement(
+            subject_id=row.subject_id,
+            membership_id=membership_id,
+            mail=row.mail,
+            uid=row.mail,
+            given_name=row.given_name,
+            sn=row.sn,
+            structure_code=row.structure_code,
+            structure_label=row.structure_label,
+            structure_path=row.label_path,
+            roles=tuple(roles[membership_id]),
+            siret=row.siret_in_force,
+            service=row.service,
+            function=row.function,
+            application_id=row.application_identifier,
+            phone=row.phone,
+        )
+        for membership_id, row in sorted(
+            memberships.items(), key=lambda item: (search_key(item[1].label_path), item[0])
+        )
+    )

@@ -1,0 +1,47 @@
+"""What can be done to the directory: every rule, and the journal in the same transaction.
+
+Plain classes over :class:`idp.services.Core`; none takes a request. Each method asks the one
+decider first, and joins the unit of work in progress.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from directory.services.accounts import Accounts
+from directory.services.applications import Applications
+from directory.services.assignments import Assignments
+from directory.services.bin import Bin
+from directory.services.mandates import Mandates
+from directory.services.memberships import Memberships
+from directory.services.structures import Structures
+
+if TYPE_CHECKING:
+    from idp.services import Core
+
+__all__ = ["DirectoryServices", "build"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryServices:
+    """The directory's own services, for its front desk and its commands."""
+
+    structures: Structures
+    accounts: Accounts
+    bin: Bin
+    memberships: Memberships
+    applications: Applications
+    assignments: Assignments
+    mandates: Mandates
+
+
+def build(core: "Core") -> DirectoryServices:
+    """The services on this core; cheap, they keep no state."""
+    return DirectoryServices(
+        structures=Structures(core),
+        accounts=Accounts(core),
+        bin=Bin(core),
+        memberships=Memberships(core),
+        applications=Applications(core),
+        assignments=Assignments(core),
+        mandates=Mandates(core),
+    )

@@ -1,0 +1,199 @@
+"""Assignments: a membership holds a role."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from directory import referents
+from directory.authorisation import Actor, AssignmentTarget, Permission, require
+from directory.models import Assignment, Membership, Role
+from directory.services.lookup import (
+    account_by_mail,
+    membership_of,
+    role_by_code,
+    structure_by_code,
+)
+from directory.services.sp_sessions import end_if_last_role
+from idp.context import origin
+from idp.errors import DirectoryError, NotFound
+
+if TYPE_CHECKING:
+    from idp.services import Core
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Which role, at which membership: an address, a structure's code, ``application:role``."""
+
+    mail: str
+    structure: str
+    application: str
+    role: str
+
+
+class Assignments:
+    """Grants and withdraws roles."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+
+    def assign(
+        self,
+        actor: Actor,
+        grant: Grant,
+        *,
+        valid_from: datetime | None = None,
+        valid_until: datetime | None = None,
+    ) -> None:
+        """Give a membership a role; one that it holds already takes the new dates.
+
+        Raises:
+            NotFound: no such account, structure, membership, application or role.
+            NotAllowed: not in a mandate that covers both structure and application.
+            DirectoryError: the dates are wrong, or the application takes a single role.
+        """
+        _check_dates(valid_from, valid_until)
+        with self._core.db.unit_of_work() as session:
+            membership, role = self._find(session, actor, grant, Permission.GRANT_ROLE)
+            known = _assignment(session, membership, role)
+            if known is None:
+                self._check_single(session, membership, role)
+                known = Assignment(
+                    membership_id=membership.id,
+                    role_id=role.id,
+                    granted_by=origin().actor,
+                    granted_at=self._core.clock.now(),
+                )
+                session.add(known)
+                code = "assignment.granted"
+            elif (known.valid_from, known.valid_until) == (valid_from, valid_until):
+                return
+            else:
+                code = "assignment.dates-changed"
+            known.valid_from, known.valid_until = valid_from, valid_until
+            session.flush()
+            self._record(code, membership, role, valid_from, valid_until)
+            self._end_sessions(session, membership, role)
+            if actor.account_id == membership.account_id:
+                self._tell_the_others(session, membership, role)
+
+    def unassign(self, actor: Actor, grant: Grant, *, at: datetime | None = None) -> None:
+        """Take a role from a membership, at once or (``at``) from that moment on.
+
+        The person's session at the SP ends with the last role of the application.
+
+        Raises:
+            NotFound: no such account, structure, membership, application or role, or the
+                membership does not hold it.
+            NotAllowed: not in a mandate that covers both structure and application.
+            DirectoryError: ``at`` lies before the role begins.
+        """
+        with self._core.db.unit_of_work() as session:
+            membership, role = self._find(session, actor, grant, Permission.WITHDRAW_ROLE)
+            known = _assignment(session, membership, role)
+            if known is None:
+                raise NotFound(
+                    f"membership {membership.id} does not hold role {role.id}",
+                    public=f"{grant.mail} n'a pas le rôle « {role.label} » dans cette structure.",
+                )
+            if at is not None and at > self._core.clock.now():
+                _check_dates(known.valid_from, at)
+                known.valid_until = at
+                self._record("assignment.dates-changed", membership, role, known.valid_from, at)
+                return
+            session.delete(known)
+            self._record("assignment.withdrawn", membership, role)
+            self._end_sessions(session, membership, role)
+
+    @staticmethod
+    def _find(
+        session: Session, actor: Actor, grant: Grant, permission: Permission
+    ) -> tuple[Membership, Role]:
+        """The membership and the role, once the decider has agreed."""
+        account = account_by_mail(session, grant.mail)
+        structure = structure_by_code(session, grant.structure)
+        membership = membership_of(session, account, structure)
+        role = role_by_code(session, grant.application, grant.role)
+        target = AssignmentTarget(account.id, structure.path, role.application_id)
+        require(actor, permission, target)
+        return membership, role
+
+    def _check_single(self, session: Session, membership: Membership, role: Role) -> None:
+        if not role.application.single_role:
+            return
+        held = (
+            select(Role.label)
+            .join(Assignment, Assignment.role_id == Role.id)
+            .where(
+                Assignment.membership_id == membership.id,
+                Role.application_id == role.application_id,
+                or_(
+                    Assignment.valid_until.is_(None),
+                    Assignment.valid_until > self._core.clock.now(),
+                ),
+            )
+        )
+        label = session.scalar(held.limit(1))
+        if label is not None:
+            raise DirectoryError(
+                f"application {role.application_id} takes a single role",
+                public=f"« {role.application.label} » n'accepte qu'un rôle par personne : "
+                f"retirez d'abord « {label} ».",
+            )
+
+    def _end_sessions(self, session: Session, membership: Membership, role: Role) -> None:
+        end_if_last_role(self._core, session, membership, role.application_id, "role-withdrawn")
+
+    def _tell_the_others(self, session: Session, membership: Membership, role: Role) -> None:
+        """A role granted to oneself is told to the other référents and to the correspondant."""
+        account, now = membership.account, self._core.clock.now()
+        others = referents.of_person(session, account.subject_id, now)
+        correspondant = self._core.settings.organization.correspondant
+        parameters = {
+            "given_name": account.given_name,
+            "sn": account.sn,
+            "mail": account.mail,
+            "portal_url": self._core.settings.url("/"),
+            "structure": membership.structure.label_path,
+            "application": role.application.label,
+            "role": role.label,
+        }
+        for recipient in dict.fromkeys((*(each.mail for each in others), correspondant)):
+            self._core.mailer.send(recipient, "role-granted-to-oneself", parameters)
+
+    def _record(
+        self,
+        code: str,
+        membership: Membership,
+        role: Role,
+        valid_from: datetime | None = None,
+        valid_until: datetime | None = None,
+    ) -> None:
+        self._core.audit.record(
+            code,
+            subject_id=membership.account.subject_id,
+            target=f"role:{role.application.code}:{role.code}",
+            parameters={
+                "structure": membership.structure.code,
+                "from": valid_from.isoformat() if valid_from else None,
+                "until": valid_until.isoformat() if valid_until else None,
+            },
+        )
+
+
+def _assignment(session: Session, membership: Membership, role: Role) -> Assignment | None:
+    return session.scalar(
+        select(Assignment).where(
+            Assignment.membership_id == membership.id, Assignment.role_id == role.id
+        )
+    )
+
+
+def _check_dates(valid_from: datetime | None, valid_until: datetime | None) -> None:
+    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
+        raise DirectoryError(
+            "dates in the wrong order", public="La date de fin doit suivre la date de début."
+        )

@@ -1,0 +1,137 @@
+"""The statements of the sign-on path, built once; :mod:`directory.plugin` runs them."""
+
+from typing import Any
+
+from sqlalchemy import BindParameter, Select, and_, bindparam, or_, select
+
+from directory.validity import (
+    ACCOUNT,
+    APPLICATION,
+    APPLICATION_ENTITY,
+    ASSIGNMENT,
+    MEMBERSHIP,
+    NOW,
+    ROLE,
+    STRUCTURE,
+    account_usable,
+    membership_known,
+    membership_valid,
+    within_dates,
+)
+
+_SUBJECT_ID: BindParameter[str] = bindparam("subject_id")
+_ENTITY_ID: BindParameter[str] = bindparam("entity_id")
+
+CREDENTIALS = select(
+    ACCOUNT.c.id,
+    ACCOUNT.c.subject_id,
+    ACCOUNT.c.mail,
+    ACCOUNT.c.given_name,
+    ACCOUNT.c.sn,
+    ACCOUNT.c.password_hash,
+    ACCOUNT.c.password_changed_at,
+    ACCOUNT.c.locked,
+    ACCOUNT.c.valid_from,
+    ACCOUNT.c.valid_until,
+    ACCOUNT.c.deleted_at,
+).where(ACCOUNT.c.mail_key == bindparam("mail_key"))
+"""What signing in needs, whatever the account's state. Binds ``mail_key``."""
+
+SUBJECT = select(
+    ACCOUNT.c.subject_id,
+    ACCOUNT.c.mail,
+    ACCOUNT.c.given_name,
+    ACCOUNT.c.sn,
+    ACCOUNT.c.password_changed_at,
+).where(ACCOUNT.c.subject_id == _SUBJECT_ID, account_usable())
+"""A person whose account is usable. Binds ``subject_id`` and ``now``."""
+
+
+def _held(*columns: Any) -> Select[Any]:  # noqa: ANN401 - columns of any type
+    """Roles in force of the person bound to ``subject_id``, through valid memberships."""
+    return (
+        select(*columns)
+        .select_from(ACCOUNT)
+        .join(MEMBERSHIP, MEMBERSHIP.c.account_id == ACCOUNT.c.id)
+        .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
+        .join(ASSIGNMENT, ASSIGNMENT.c.membership_id == MEMBERSHIP.c.id)
+        .join(ROLE, ROLE.c.id == ASSIGNMENT.c.role_id)
+        .join(APPLICATION, APPLICATION.c.id == ROLE.c.application_id)
+        .where(
+            ACCOUNT.c.subject_id == _SUBJECT_ID,
+            account_usable(),
+            membership_valid(),
+            within_dates(ASSIGNMENT),
+        )
+    )
+
+
+ENTITLEMENTS = (
+    _held(
+        ACCOUNT.c.subject_id,
+        ACCOUNT.c.mail,
+        ACCOUNT.c.given_name,
+        ACCOUNT.c.sn,
+        MEMBERSHIP.c.public_id.label("membership_id"),
+        MEMBERSHIP.c.service,
+        MEMBERSHIP.c.function,
+        MEMBERSHIP.c.application_identifier,
+        MEMBERSHIP.c.phone,
+        STRUCTURE.c.code.label("structure_code"),
+        STRUCTURE.c.label.label("structure_label"),
+        STRUCTURE.c.label_path,
+        STRUCTURE.c.siret_in_force,
+        ROLE.c.value,
+        ROLE.c.label,
+    )
+    .join(APPLICATION_ENTITY, APPLICATION_ENTITY.c.application_id == APPLICATION.c.id)
+    .where(
+        APPLICATION_ENTITY.c.entity_id == _ENTITY_ID,
+        and_(
+            or_(APPLICATION.c.opens_at.is_(None), APPLICATION.c.opens_at <= NOW),
+            or_(APPLICATION.c.closes_at.is_(None), APPLICATION.c.closes_at > NOW),
+        ),
+    )
+    .order_by(MEMBERSHIP.c.id, ROLE.c.id)
+)
+"""One row per role held on the SP's application, open now. Binds ``entity_id`` too."""
+
+TILES = (
+    _held(
+        APPLICATION.c.code,
+        APPLICATION.c.label,
+        APPLICATION.c.description,
+        APPLICATION.c.icon,
+        APPLICATION.c.start_url,
+        APPLICATION.c.opens_at,
+        APPLICATION.c.closes_at,
+        APPLICATION.c.closed_message,
+        APPLICATION_ENTITY.c.entity_id,
+    )
+    .outerjoin(APPLICATION_ENTITY, APPLICATION_ENTITY.c.application_id == APPLICATION.c.id)
+    .distinct()
+)
+"""One row per application on which the person holds a role, open or closed."""
+
+ROLES = _held(
+    APPLICATION.c.label.label("application_label"),
+    ROLE.c.label.label("role_label"),
+    STRUCTURE.c.label_path.label("structure_path"),
+)
+"""The roles in force, as the profile lists them."""
+
+STRUCTURE_PATHS = (
+    select(STRUCTURE.c.label_path)
+    .select_from(ACCOUNT)
+    .join(MEMBERSHIP, MEMBERSHIP.c.account_id == ACCOUNT.c.id)
+    .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
+    .where(ACCOUNT.c.subject_id == _SUBJECT_ID, membership_known())
+)
+"""The structures a person belongs to. Binds ``subject_id``."""
+
+APPLICATION_LABEL = (
+    select(APPLICATION.c.label)
+    .join(APPLICATION_ENTITY, APPLICATION_ENTITY.c.application_id == APPLICATION.c.id)
+    .where(APPLICATION_ENTITY.c.entity_id == _ENTITY_ID)
+)
+"""An application's label. Binds ``entity_id``."""

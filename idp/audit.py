@@ -1,0 +1,269 @@
+"""The journal: who did what to whom, when, from where; appended in the transaction of the change.
+
+Requests insert plain events. One sealer (the worker) appends, for every committed event that has
+none, a seal that carries the hash of the one before: ids commit out of order, so the chain is not
+built by the requests themselves.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, cast
+
+from sqlalchemy import (
+    JSON,
+    Connection,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Table,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.context import origin
+from idp.db import Base, Database
+from idp.interfaces import IClock
+from idp.log import logger
+
+
+class AuditEvent(Base):
+    """One event: a code and its parameters; the views word it."""
+
+    __tablename__ = "audit_event"
+    __table_args__ = (Index("ix_audit_event_subject_at", "subject_id", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    code: Mapped[str] = mapped_column(String(60))
+    actor: Mapped[str] = mapped_column(String(120))
+    address: Mapped[str] = mapped_column(String(64))
+    request_id: Mapped[str] = mapped_column(String(64))
+    subject_id: Mapped[str | None] = mapped_column(String(64))
+    entity_id: Mapped[str | None] = mapped_column(String(1024))
+    target: Mapped[str | None] = mapped_column(String(200))
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+class AuditSeal(Base):
+    """The seal of one event: ``hash`` covers the event and the seal before."""
+
+    __tablename__ = "audit_seal"
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    event_id: Mapped[int] = mapped_column(ForeignKey("audit_event.id"), unique=True)
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+GENESIS = "0" * 64
+"""The hash before the first seal."""
+
+BATCH = 1000
+"""Events sealed, and seals verified, at a time."""
+
+WINDOW = 10_000
+"""How far below the newest sealed id the sealer looks for events that committed late."""
+
+WHOLE_EVERY = timedelta(minutes=10)
+"""How often it looks through the whole journal instead."""
+
+ADVISORY_LOCK = 0x5345414C
+
+_event = cast("Table", AuditEvent.__table__)
+_seal = cast("Table", AuditSeal.__table__)
+
+_WRITTEN = tuple(column for column in _event.c if column.name != "id")
+_INSERT = insert(_event)
+_INSERT_IF_KNOWN = insert(_event).from_select(
+    [column.name for column in _WRITTEN],
+    select(*(bindparam(f"new_{column.name}", type_=column.type) for column in _WRITTEN)).where(
+        bindparam("new_subject_id", type_=String()).is_not(None)
+    ),
+)
+_UNSEALED = ~exists().where(_seal.c.event_id == _event.c.id)
+_TO_SEAL = (
+    select(_event)
+    .where(_UNSEALED, _event.c.id > bindparam("above"))
+    .order_by(_event.c.id)
+    .limit(BATCH)
+)
+_LAST = select(_seal.c.position, _seal.c.hash).order_by(_seal.c.position.desc()).limit(1)
+
+
+class AuditLog:
+    """``IAuditLog`` on the database."""
+
+    def __init__(self, db: Database, clock: IClock) -> None:
+        self._db = db
+        self._clock = clock
+
+    def record(
+        self,
+        code: str,
+        *,
+        subject_id: str | None = None,
+        entity_id: str | None = None,
+        target: str | None = None,
+        parameters: Mapping[str, object] | None = None,
+    ) -> None:
+        """See :class:`idp.interfaces.IAuditLog`."""
+        values = self._values(code, subject_id, entity_id, target, parameters)
+        with self._db.writing() as connection:
+            connection.execute(_INSERT, values)
+
+    def record_if_known(
+        self, code: str, *, subject_id: str | None, parameters: Mapping[str, object] | None = None
+    ) -> None:
+        """Append an event if there is a person it happens to; the statement is the same if not.
+
+        For what strangers can provoke: they must neither fill the journal nor learn from the
+        database's work who has an account.
+        """
+        values = self._values(code, subject_id, None, None, parameters)
+        renamed = {f"new_{name}": value for name, value in values.items()}
+        with self._db.writing() as connection:
+            connection.execute(_INSERT_IF_KNOWN, renamed)
+
+    def _values(
+        self,
+        code: str,
+        subject_id: str | None,
+        entity_id: str | None,
+        target: str | None,
+        parameters: Mapping[str, object] | None,
+    ) -> dict[str, object]:
+        here = origin()
+        return {
+            "at": self._clock.now(),
+            "code": code,
+            "actor": here.actor[:120],
+            "address": here.address[:64],
+            "request_id": here.request_id[:64],
+            "subject_id": subject_id,
+            "entity_id": entity_id,
+            "target": None if target is None else target[:200],
+            "parameters": dict(parameters or {}),
+        }
+
+
+class Sealer:
+    """Seals the committed events that have no seal; one at a time over all nodes."""
+
+    def __init__(self, db: Database, clock: IClock) -> None:
+        self._db = db
+        self._clock = clock
+        self._whole_at: datetime | None = None
+
+    def seal(self) -> int:
+        """Seal one batch; returns how many events it held (0: nothing to do, or another seals).
+
+        An event may commit later than one with a higher id. Those of the last transactions are
+        looked for at each call, older ones every ten minutes.
+        """
+        now = self._clock.now()
+        whole = self._whole_at is None or now - self._whole_at >= WHOLE_EVERY
+        with self._db.reading() as reading:
+            connection = reading.connection()
+            above = -1 if whole else self._above(connection)
+            waiting = len(connection.execute(_TO_SEAL, {"above": above}).all())
+        if waiting:
+            with self._db.unit_of_work() as work:
+                connection = work.connection()
+                if not self._alone(connection):
+                    return 0
+                waiting = self._seal_batch(connection, above)
+        if whole and waiting < BATCH:
+            self._whole_at = now
+        return waiting
+
+    def _above(self, connection: Connection) -> int:
+        return int(connection.scalar(select(func.max(_seal.c.event_id))) or 0) - WINDOW
+
+    def _alone(self, connection: Connection) -> bool:
+        """SQLite has one writer at a time; on PostgreSQL a lock until the commit says so."""
+        if self._db.is_sqlite:
+            return True
+        return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))))
+
+    def _seal_batch(self, connection: Connection, above: int) -> int:
+        position, head = connection.execute(_LAST).one_or_none() or (0, GENESIS)
+        seals = []
+        for event in connection.execute(_TO_SEAL, {"above": above}).mappings():
+            position, head = position + 1, chained(head, event)
+            seals.append({"position": position, "event_id": event["id"], "hash": head})
+        if seals:
+            connection.execute(insert(_seal), seals)
+            # Whoever keeps the log elsewhere can tell a journal that was cut off at its end.
+            logger.info("audit.sealed", position=position, head=head, events=len(seals))
+        return len(seals)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """What the chain says. ``broken_at`` is the first position that does not hold, if any.
+
+    ``head`` is the hash of the last seal that holds: compare it with the one in the log.
+    """
+
+    sealed: int
+    unsealed: int
+    broken_at: int | None
+    head: str
+
+    @property
+    def intact(self) -> bool:
+        """Whether every seal holds."""
+        return self.broken_at is None
+
+
+def verify(db: Database) -> VerifyResult:
+    """Recompute the whole chain: positions without a gap, events present, hashes equal."""
+    sealed, head, broken_at = 0, GENESIS, None
+    with db.reading() as reading:
+        connection = reading.connection()
+        for row in _sealed_events(connection):
+            if row["id"] is None or row["position"] != sealed + 1:
+                broken_at = sealed + 1
+            elif chained(head, row) != row["hash"]:
+                broken_at = row["position"]
+            if broken_at is not None:
+                break
+            sealed, head = row["position"], row["hash"]
+        unsealed = connection.scalar(select(func.count()).select_from(_event).where(_UNSEALED))
+    return VerifyResult(sealed, int(unsealed or 0), broken_at, head)
+
+
+def chained(previous: str, event: Mapping[str, Any] | RowMapping) -> str:
+    """The hash of a seal: SHA-256 over the one before and the event's canonical JSON."""
+    content = {column.name: event[column.name] for column in _event.c}
+    content["at"] = content["at"].astimezone(UTC).isoformat(timespec="microseconds")
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return sha256(f"{previous}\n{text}".encode()).hexdigest()
+
+
+def _sealed_events(connection: Connection) -> Iterator[RowMapping]:
+    after = 0
+    while True:
+        rows = connection.execute(_sealed_page(after)).mappings().all()
+        yield from rows
+        if len(rows) < BATCH:
+            return
+        after = rows[-1]["position"]
+
+
+def _sealed_page(after: int) -> Select[Any]:
+    return (
+        select(_seal.c.position, _seal.c.hash, *_event.c)
+        .outerjoin_from(_seal, _event, _event.c.id == _seal.c.event_id)
+        .where(_seal.c.position > after)
+        .order_by(_seal.c.position)
+        .limit(BATCH)
+    )

@@ -1,0 +1,255 @@
+"""The database: one Base, one engine, one unit of work for web, command line and worker alike.
+
+SQLite and PostgreSQL. On SQLite the driver's own transactions are switched off: reading happens in
+autocommit, and a write takes the lock at once (``BEGIN IMMEDIATE``) under a lock of this process,
+because a transaction that reads first and writes later fails with BUSY_SNAPSHOT under load.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Executable,
+    MetaData,
+    Row,
+    String,
+    bindparam,
+    create_engine,
+    event,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+POOL_SIZE = 16
+
+DatabaseError = SQLAlchemyError
+"""Whatever goes wrong between us and the database."""
+
+GONE = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What a database that is gone, full or too busy raises: a page says 503, not 500."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC, whatever the database keeps."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive datetimes; SQLite keeps UTC without a zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = "a naive datetime reached the database"
+            raise ValueError(message)
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Always aware, always UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Parent of every table of every room."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy's own idiom
+
+
+class Revision(Base):
+    """Counters that tell every process when a snapshot (service providers, keys) is out of date."""
+
+    __tablename__ = "revision"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int]
+
+
+_REVISION = select(Revision.number).where(Revision.name == bindparam("name"))
+
+
+class _Work:
+    """A unit of work in progress: its connection and, once somebody wants the ORM, its session."""
+
+    __slots__ = ("_session", "connection")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The one session of this unit; made late, because prebuilt statements need none."""
+        if self._session is None:
+            self._session = Session(self.connection, expire_on_commit=False)
+        return self._session
+
+    def commit(self) -> None:
+        """Flush what the ORM holds, then commit."""
+        if self._session is not None:
+            self._session.flush()
+        self.connection.commit()
+
+    def close(self) -> None:
+        """Let go of what the ORM holds; the connection rolls back what was not committed."""
+        if self._session is not None:
+            self._session.close()
+
+
+class Database:
+    """An engine and its unit of work."""
+
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        """``durable=False`` gives up safety against power cuts (SQLite, tests)."""
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(url, durable=durable) if self.is_sqlite else _engine(url)
+        self._readers = (
+            self.engine
+            if self.is_sqlite
+            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        self._write_lock = Lock() if self.is_sqlite else nullcontext()
+        self._current: ContextVar[_Work | None] = ContextVar("unit_of_work", default=None)
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back on an exception.
+
+        Inside another unit of work, joins it.
+        """
+        with self._work() as work:
+            yield work.session
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The same unit of work for prebuilt statements, without the price of an ORM session."""
+        with self._work() as work:
+            yield work.connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Read without a transaction, or inside the unit of work in progress."""
+        current = self._current.get()
+        if current is not None:
+            yield current.session
+            return
+        with Session(self._readers, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    def rows(self, statement: Executable, values: Mapping[str, object]) -> Sequence[Row[Any]]:
+        """The rows of a prebuilt statement, read as in :meth:`reading` without an ORM session."""
+        current = self._current.get()
+        if current is not None:
+            return current.session.connection().execute(statement, values).all()
+        with self._readers.connect() as connection:
+            return connection.execute(statement, values).all()
+
+    @contextmanager
+    def _work(self) -> Iterator[_Work]:
+        current = self._current.get()
+        if current is not None:
+            yield current
+            return
+        with self._write_lock, self.engine.connect() as connection:
+            work = _Work(connection)
+            token = self._current.set(work)
+            try:
+                if self.is_sqlite:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield work
+                work.commit()
+            finally:
+                self._current.reset(token)
+                work.close()
+
+    def insert(self, table: Any) -> Any:  # noqa: ANN401 - the two dialects share no public type
+        """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+        return sqlite_insert(table) if self.is_sqlite else postgresql_insert(table)
+
+    def bump(self, name: str) -> None:
+        """Tell every process that the snapshot of this name changed."""
+        statement = self.insert(Revision).values(name=name, number=1)
+        statement = statement.on_conflict_do_update(
+            index_elements=[Revision.name], set_={"number": Revision.number + 1}
+        )
+        with self.unit_of_work() as session:
+            session.execute(statement)
+
+    def revision(self, name: str) -> int:
+        """The number of this snapshot; 0 before the first change."""
+        rows = self.rows(_REVISION, {"name": name})
+        return int(rows[0][0]) if rows else 0
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        pool_use_lifo=True,
+        pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, hashes of passwords are not
+    )
+
+
+def _sqlite_engine(url: str, *, durable: bool) -> Engine:
+    database = make_url(url).database
+    if database:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        pool_use_lifo=True,
+        hide_parameters=True,
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10},
+    )
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: sqlite3.Connection, record: object) -> None:
+        del record
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
+
+
+def check_connection(connection: Connection) -> None:
+    """Ask the database for a sign of life.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: it does not answer.
+    """
+    connection.exec_driver_sql("SELECT 1")

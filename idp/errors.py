@@ -1,0 +1,242 @@
+"""Every error that this product raises on purpose, in one tree.
+
+::
+
+    ConvergencesError
+    ├── ConfigurationError      a setting, a key or a plug-in is missing or wrong: refuse to start
+    ├── ProtocolError           what came in cannot be trusted: a page here, nothing to any SP
+    │   ├── UnreadableMessage       not base64, not DEFLATE, not XML, too large, wrong shape
+    │   ├── UnknownServiceProvider  no such entityID, or disabled
+    │   ├── UnknownEndpoint         an AssertionConsumerService that the metadata does not hold
+    │   ├── RequestRefused          Destination, Version, IssueInstant, Conditions, RelayState
+    │   ├── SignatureRefused        absent where required, or not the SP's
+    │   ├── ReplayedMessage         this ID was already answered or is pending
+    │   └── UnknownFlow             a sign-on that is no longer waiting (lost, expired, answered)
+    ├── StatusError             the request is genuine and the answer is no: a status for the SP
+    │   ├── NoPassive, NoAuthnContext, InvalidNameIDPolicy, UnknownPrincipal
+    │   ├── AuthnFailed, RequestDenied
+    ├── AuthenticationFailed    sign-in refused; the same public text whatever the cause
+    │   ├── BadCredentials, AccountUnusable, Throttled
+    ├── NotAllowed              the decider said no; outside one's scope it reads as absent (404)
+    ├── DirectoryError          an operation on people or rights that the rules refuse, in words
+    │   └── NotFound, AlreadyExists
+    └── MetadataError           an EntityDescriptor that cannot be registered: line and remedy
+
+An error has two texts: ``public`` is shown to a person (French, plain words), ``cause`` goes to the
+log with the request's id. ``code`` names it in the log, the journal and the metrics.
+"""
+
+from typing import ClassVar
+
+
+class ConvergencesError(Exception):
+    """Root of the tree.
+
+    ``cause`` is the precise reason, for the log only; ``public`` replaces the class's own text.
+    """
+
+    code: ClassVar[str] = "error"
+    http_status: ClassVar[int] = 500
+    public_text: ClassVar[str] = "Une erreur inattendue s'est produite."
+
+    def __init__(self, cause: str = "", *, public: str | None = None) -> None:
+        super().__init__(cause or self.code)
+        self.cause = cause or self.code
+        self.public = public or self.public_text
+
+
+class ConfigurationError(ConvergencesError):
+    """Refuse to start; the cause names the key, never its value."""
+
+    code = "configuration"
+    public_text = "Le service est mal configuré."
+
+
+class ProtocolError(ConvergencesError):
+    """The message cannot be trusted or understood: nothing leaves towards any SP."""
+
+    code = "protocol"
+    http_status = 400
+    public_text = (
+        "La demande de connexion envoyée par l'application n'a pas pu être acceptée. "
+        "Revenez à l'application et recommencez."
+    )
+
+
+class UnreadableMessage(ProtocolError):
+    """Not base64, not DEFLATE, not XML, too large, or not the schema's shape."""
+
+    code = "unreadable-message"
+
+
+class UnknownServiceProvider(ProtocolError):
+    """No service provider of that entityID is registered, or it is disabled."""
+
+    code = "unknown-service-provider"
+    public_text = "L'application qui demande la connexion n'est pas enregistrée ici."
+
+
+class UnknownEndpoint(ProtocolError):
+    """The AssertionConsumerService asked for is not in the SP's metadata."""
+
+    code = "unknown-endpoint"
+    public_text = "L'application demande une réponse à une adresse qui n'est pas enregistrée ici."
+
+
+class RequestRefused(ProtocolError):
+    """A genuine-looking request that a check refuses (date, destination, conditions…)."""
+
+    code = "request-refused"
+
+
+class SignatureRefused(ProtocolError):
+    """A required signature is absent, or one that is present does not verify."""
+
+    code = "signature-refused"
+
+
+class ReplayedMessage(ProtocolError):
+    """This message ID was already used by this SP."""
+
+    code = "replayed-message"
+    public_text = "Cette demande de connexion a déjà servi. Revenez à l'application et recommencez."
+
+
+class UnknownFlow(ProtocolError):
+    """The sign-on that this page belongs to is no longer waiting."""
+
+    code = "unknown-flow"
+    public_text = "Cette connexion n'est plus en attente. Ouvrez l'application depuis le portail."
+
+
+class StatusError(ConvergencesError):
+    """A genuine request whose answer is no: ``status`` and ``sub_status`` go to the SP."""
+
+    code = "status"
+    http_status = 403
+    status: ClassVar[str] = "urn:oasis:names:tc:SAML:2.0:status:Responder"
+    sub_status: ClassVar[str] = ""
+
+
+class NoPassive(StatusError):
+    """IsPassive, and a page would have been needed. [SAMLCore] 3.4.1."""
+
+    code = "no-passive"
+    sub_status = "urn:oasis:names:tc:SAML:2.0:status:NoPassive"
+
+
+class NoAuthnContext(StatusError):
+    """The RequestedAuthnContext cannot be met. [SAMLCore] 3.3.2.2.1."""
+
+    code = "no-authn-context"
+    sub_status = "urn:oasis:names:tc:SAML:2.0:status:NoAuthnContext"
+
+
+class InvalidNameIDPolicy(StatusError):
+    """The NameIDPolicy cannot be met. [SAMLCore] 3.4.1.1."""
+
+    code = "invalid-name-id-policy"
+    status = "urn:oasis:names:tc:SAML:2.0:status:Requester"
+    sub_status = "urn:oasis:names:tc:SAML:2.0:status:InvalidNameIDPolicy"
+
+
+class UnknownPrincipal(StatusError):
+    """The Subject of the request is not the person who is signed in. [SAMLCore] 3.4.1.4."""
+
+    code = "unknown-principal"
+    sub_status = "urn:oasis:names:tc:SAML:2.0:status:UnknownPrincipal"
+
+
+class AuthnFailed(StatusError):
+    """The person backed out of signing in."""
+
+    code = "authn-failed"
+    sub_status = "urn:oasis:names:tc:SAML:2.0:status:AuthnFailed"
+
+
+class RequestDenied(StatusError):
+    """The person holds no role there: no role, no entry."""
+
+    code = "request-denied"
+    sub_status = "urn:oasis:names:tc:SAML:2.0:status:RequestDenied"
+
+
+class AuthenticationFailed(ConvergencesError):
+    """Sign-in refused. One public text for every cause: a stranger learns nothing.
+
+    ``subject_id`` is the person whose login it was, None for an unknown login: for the journal.
+    """
+
+    code = "authentication-failed"
+    http_status = 400
+    public_text = "Adresse e-mail ou mot de passe incorrect."
+
+    def __init__(
+        self, cause: str = "", *, public: str | None = None, subject_id: str | None = None
+    ) -> None:
+        super().__init__(cause, public=public)
+        self.subject_id = subject_id
+
+
+class BadCredentials(AuthenticationFailed):
+    """Unknown login, no password set, or a wrong one."""
+
+    code = "bad-credentials"
+
+
+class AccountUnusable(AuthenticationFailed):
+    """The password is right, the account is locked, deleted, expired or not yet valid.
+
+    ``public`` says so: only the person who knows the password reads it.
+    """
+
+    code = "account-unusable"
+
+
+class Throttled(AuthenticationFailed):
+    """Too many failures; ``retry_after`` is in seconds."""
+
+    code = "throttled"
+    http_status = 429
+    public_text = "Trop d'essais. Patientez quelques instants avant de recommencer."
+
+    def __init__(self, cause: str, *, retry_after: int) -> None:
+        super().__init__(cause)
+        self.retry_after = retry_after
+
+
+class NotAllowed(ConvergencesError):
+    """The decider refused. Shown as absent: what is out of scope does not exist."""
+
+    code = "not-allowed"
+    http_status = 404
+    public_text = "Cette page n'existe pas."
+
+
+class DirectoryError(ConvergencesError):
+    """The rules of the directory refuse the operation; ``public`` says why, in words."""
+
+    code = "directory"
+    http_status = 400
+    public_text = "L'opération n'est pas possible."
+
+
+class NotFound(DirectoryError):
+    """A code, an address or an identifier that the directory does not hold."""
+
+    code = "not-found"
+    http_status = 404
+
+
+class AlreadyExists(DirectoryError):
+    """A code or an address that is already taken."""
+
+    code = "already-exists"
+
+
+class MetadataError(ConvergencesError):
+    """SP metadata that cannot be registered; the text names the line and the remedy."""
+
+    code = "metadata"
+    http_status = 400
+    public_text = "Ces métadonnées ne peuvent pas être enregistrées."

@@ -1,0 +1,247 @@
+"""The contracts that the other rooms fulfil; ``request.services`` gathers them.
+
+Each method says what is returned when nothing is found, and what is raised. Methods that write
+join the unit of work in progress (:meth:`idp.db.Database.unit_of_work`), or open one of their own.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from idp.types import (
+    AcceptedRequest,
+    Entitlement,
+    NameID,
+    NotEntitled,
+    Profile,
+    Referent,
+    ServiceProvider,
+    SpSession,
+    SsoSession,
+    Subject,
+    Tile,
+)
+
+
+class IClock(Protocol):
+    """The one place where the time is asked."""
+
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+
+
+class IDirectory(Protocol):
+    """Who the people are and what they may open: facts, never SAML.
+
+    The setting ``idp.directory`` names the function that builds it from an
+    :class:`idp.services.Core`; ``tests/contract`` holds every implementation to this text.
+    """
+
+    def authenticate(self, login: str, password: str) -> Subject:
+        """The person of this login (case-insensitive) if the password is his.
+
+        Costs the same whether or not the login exists, and holds no transaction while it hashes.
+
+        Raises:
+            BadCredentials: unknown login, no password set, or a wrong one.
+            AccountUnusable: the password is right, but the account is locked, deleted, expired or
+                not yet valid.
+
+        Both carry the ``subject_id`` when the login is somebody's, for the journal.
+        """
+
+    def find_subject(self, subject_id: str) -> Subject | None:
+        """The person, or None when unknown, locked, deleted, expired or not yet valid.
+
+        Called at every request of a signed-in person.
+        """
+
+    def entitlements(
+        self, subject_id: str, entity_id: str
+    ) -> tuple[Entitlement, ...] | NotEntitled:
+        """One Entitlement per membership that holds a role there now, by structure path.
+
+        NotEntitled when there is none, whatever the reason: no role, application closed, account
+        unusable, or an entity that is attached to no application.
+        """
+
+    def tiles(self, subject_id: str) -> tuple[Tile, ...]:
+        """The applications this person may open now, by label; those closed carry a message.
+
+        Only applications on which a membership holds a role. Empty for an unknown person.
+        """
+
+    def referents(self, subject_id: str, entity_id: str | None = None) -> tuple[Referent, ...]:
+        """Whom this person may ask, nearest first, never empty: the correspondant at the least.
+
+        With ``entity_id`` only the référents who administer that application.
+        """
+
+    def profile(self, subject_id: str) -> Profile | None:
+        """What the person reads about himself; None when ``find_subject`` would say None."""
+
+    def application_label(self, entity_id: str) -> str:
+        """The application's name for people; the entityID itself when none is attached."""
+
+    def attach(self, entity_id: str, application_code: str) -> None:
+        """Make this SP the one of that application, replacing what was attached to it.
+
+        Raises:
+            NotFound: no application has this code.
+        """
+
+
+class IServiceProviders(Protocol):
+    """The registered service providers, from a snapshot at most one second old."""
+
+    def get(self, entity_id: str) -> ServiceProvider:
+        """The enabled service provider of this entityID.
+
+        Raises:
+            UnknownServiceProvider: none is registered, or it is disabled.
+        """
+
+    def all(self) -> Sequence[ServiceProvider]:
+        """Every registered service provider, disabled ones included, by entityID."""
+
+
+class ISigner(Protocol):
+    """The IdP's active key. Both methods cost one RSA private operation."""
+
+    def sign_element(self, canonical: str, element_id: str) -> str:
+        """The ``ds:Signature`` (canonical text) over an element given in exclusive canonical form.
+
+        [SAMLCore] 5.4: one Reference to ``element_id``, enveloped-signature and exclusive C14N,
+        RSA-SHA256, the certificate in KeyInfo.
+        """
+
+    def sign_octets(self, octets: bytes) -> tuple[str, bytes]:
+        """The algorithm URI and the signature of a Redirect query. [SAMLBind] 3.4.4.1."""
+
+    def certificates(self) -> tuple[bytes, ...]:
+        """DER certificates to publish: active first, then next, then retired ones still valid."""
+
+
+class IAuditLog(Protocol):
+    """The journal: appended only, in the same transaction as what it tells of."""
+
+    def record(
+        self,
+        code: str,
+        *,
+        subject_id: str | None = None,
+        entity_id: str | None = None,
+        target: str | None = None,
+        parameters: Mapping[str, object] | None = None,
+    ) -> None:
+        """Append an event.
+
+        ``code`` is a dotted word (``sign-in.success``); ``subject_id`` the person it happens to;
+        ``target`` what else is touched (``structure:rh-a``). Who acts, from which address and in
+        which request come from :mod:`idp.context`. No secret is ever a parameter.
+        """
+
+
+class IMailer(Protocol):
+    """Mails leave through the outbox, in the same transaction as what they tell of."""
+
+    def send(self, recipient: str, kind: str, parameters: Mapping[str, object]) -> None:
+        """Queue the mail of this kind (``account-created``), worded by ``idp.mail_texts``."""
+
+
+class ISsoSessions(Protocol):
+    """The browser sessions and the SP sessions that they opened."""
+
+    def start(
+        self, subject: Subject, authn_context: str, *, user_agent: str
+    ) -> tuple[str, SsoSession]:
+        """A new session and its token (for the cookie; the database keeps only its hash)."""
+
+    def find(self, token: str) -> SsoSession | None:
+        """The live session of this token; None when unknown, ended, idle too long or expired."""
+
+    def touch(self, session: SsoSession) -> None:
+        """Note that the session was used, at most once a minute."""
+
+    def record(self, session: SsoSession, sp_session: SpSession) -> None:
+        """Remember that an assertion opened a session at an SP."""
+
+    def sp_sessions(self, session: SsoSession) -> tuple[SpSession, ...]:
+        """The SP sessions of this browser session that are not over, oldest first."""
+
+    def choose(self, session: SsoSession, entity_id: str, membership_id: str) -> None:
+        """Remember for which membership the person works on this SP."""
+
+    def enter_aia(self, session: SsoSession) -> None:
+        """The AIA's tile was clicked."""
+
+    def leave_aia(self, session: SsoSession) -> None:
+        """*Déconnexion* of the AIA: the portal's session stays."""
+
+    def close(self, session: SsoSession) -> None:
+        """End this browser session."""
+
+    def replace(self, old: SsoSession, new: SsoSession) -> None:
+        """The same browser signed in again: end ``old``.
+
+        What it opened at SPs goes over to ``new``, if the person is the same.
+        """
+
+    def end(self, subject_id: str, *, entity_id: str | None = None, reason: str) -> None:
+        """End the person's sessions everywhere, or (``entity_id``) his sessions at one SP.
+
+        What a lock, a deletion, an expiry or the withdrawal of the last role calls.
+        """
+
+
+class IAuthnRequests(Protocol):
+    """Replay guard and store of pending sign-ons in one: unique (entity_id, message_id)."""
+
+    def hold(self, accepted: AcceptedRequest) -> str:
+        """Keep a sign-on until the person has signed in; returns its random flow id.
+
+        Raises:
+            ReplayedMessage: this SP already used this message ID.
+        """
+
+    def find(self, flow: str) -> AcceptedRequest:
+        """The sign-on that waits under this flow id.
+
+        Raises:
+            UnknownFlow: lost, expired or answered.
+        """
+
+    def answer(self, flow: str) -> None:
+        """It is answered now, once.
+
+        Raises:
+            UnknownFlow: expired, or answered meanwhile (another tab).
+        """
+
+    def answer_at_once(self, accepted: AcceptedRequest) -> None:
+        """Remember a message that was answered without waiting.
+
+        Raises:
+            ReplayedMessage: this SP already used this message ID.
+        """
+
+
+class INameIDs(Protocol):
+    """The stored pairwise identifiers."""
+
+    def persistent(self, subject_id: str, entity_id: str, *, create: bool = True) -> NameID | None:
+        """The person's persistent NameID for this SP, made at the first call. [SAMLCore] 8.3.7.
+
+        None when there is none yet and ``create`` is false.
+        """
+
+
+class IMetadata(Protocol):
+    """The IdP's own description."""
+
+    def document(self) -> bytes:
+        """The signed EntityDescriptor; the same bytes for some hours, until a key changes.
+
+        Raises:
+            ConfigurationError: no signing key on this node.
+        """

@@ -1,0 +1,114 @@
+"""The log: one JSON object a line on stderr; readable lines in the demonstration.
+
+Every line carries the request's id and the actor of :mod:`idp.context`, so that an error page's id
+finds its cause. Fields whose name speaks of a secret are masked, whoever wrote them.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.stdlib import BoundLogger, ProcessorFormatter
+from structlog.types import EventDict, Processor
+
+from idp.context import origin
+
+MASKED = "***"
+SECRET_WORDS = (
+    "authorization",
+    "cookie",
+    "passwd",
+    "password",
+    "private_key",
+    "saml_response",
+    "secret",
+    "token",
+)
+FOREIGN_LOGGERS = ("_granian", "granian.access", "sqlalchemy", "alembic", "waitress")
+
+logger: BoundLogger = structlog.stdlib.get_logger("convergences")
+"""The product's log: ``logger.info("mail.sent", message_id=…)``."""
+
+
+def configure(*, demonstration: bool, stream: TextIO | None = None) -> None:
+    """Send structlog and the standard library's logging to ``stream`` (stderr), one line each.
+
+    May be called again: it replaces what it set before.
+    """
+    structlog.configure(
+        processors=[*_shared(), ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        ProcessorFormatter(foreign_pre_chain=_shared(), processors=_rendering(demonstration))
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    for name in FOREIGN_LOGGERS:
+        foreign = logging.getLogger(name)
+        foreign.handlers.clear()
+        foreign.propagate = True
+    # At INFO it writes every statement with its parameters, hashes of passwords included.
+    logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        add_origin,
+        mask_secrets,
+    ]
+
+
+def _rendering(demonstration: bool) -> list[Processor]:  # noqa: FBT001 - private
+    if demonstration:
+        return [
+            ProcessorFormatter.remove_processors_meta,
+            structlog.dev.ConsoleRenderer(
+                colors=False,
+                timestamp_key="at",
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ]
+    return [
+        ProcessorFormatter.remove_processors_meta,
+        # Plain text: the formatter with local variables would write passwords.
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+
+
+def add_origin(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Say in which request and on whose behalf, unless the line says so itself."""
+    now = origin()
+    if now.request_id:
+        event.setdefault("request_id", now.request_id)
+    if now.actor:
+        event.setdefault("actor", now.actor)
+    return event
+
+
+def mask_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Hide the values of fields that are named like a secret, at any depth of mappings."""
+    _mask(event)
+    return event
+
+
+def _mask(mapping: MutableMapping[str, Any]) -> None:
+    for key, value in mapping.items():
+        if isinstance(key, str) and any(word in key.lower() for word in SECRET_WORDS):
+            mapping[key] = MASKED
+        elif isinstance(value, dict):
+            mapping[key] = dict(value)
+            _mask(mapping[key])

@@ -1,0 +1,12 @@
+"""What Prometheus counts. Labels come from closed sets: never an address, a login or a URL."""
+
+from prometheus_client import Counter
+
+sign_ins = Counter(
+    "convergences_sign_ins", "Sign-ins by outcome (success or error code)", ["outcome"]
+)
+sign_ons = Counter("convergences_sign_ons", "Assertions issued, by service provider", ["entity_id"])
+refusals = Counter("convergences_refusals", "Sign-ons refused, by cause (error code)", ["cause"])
+http_requests = Counter(
+    "convergences_http_requests", "HTTP responses", ["method", "route", "status"]
+)

@@ -1,0 +1,112 @@
+"""The HTTP request, with what every view needs to know, and the tween that names it."""
+
+from collections.abc import Callable
+from functools import cached_property
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, cast
+
+import pyramid.request
+from pyramid.csrf import get_csrf_token
+from pyramid.tweens import INGRESS
+
+from idp.context import Origin, act_as, acting
+from idp.types import SsoSession, Subject
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+    from pyramid.response import Response
+
+    from idp.services import Services
+    from idp.settings import Settings
+
+MAX_BODY = 4 * 1024 * 1024
+
+
+class Request(pyramid.request.Request):  # type: ignore[misc]
+    """A request. A class of ours, because Pyramid's request methods cost a new class each time."""
+
+    @property
+    def services(self) -> "Services":
+        """The services of this process."""
+        return cast("Services", self.registry.services)
+
+    @property
+    def configuration(self) -> "Settings":
+        """The settings."""
+        return self.services.settings
+
+    @cached_property
+    def id(self) -> str:
+        """What joins the page, the log and the journal."""
+        return token_hex(8)
+
+    @cached_property
+    def address(self) -> str:
+        """The network address of the browser, behind as many proxies as the settings say."""
+        proxies = self.configuration.proxies
+        forwarded = [part.strip() for part in self.headers.get("X-Forwarded-For", "").split(",")]
+        if proxies and len(forwarded) >= proxies and forwarded[-proxies]:
+            return str(forwarded[-proxies][:64])
+        return str(self.remote_addr or "")
+
+    @cached_property
+    def sso_session(self) -> SsoSession | None:
+        """The live sign-on session of this browser; whether its person may go on is ``subject``."""
+        token = self._cookie(session_cookie(self.configuration))
+        session = self.services.sessions.find(token) if token else None
+        if session is not None:
+            act_as(session.subject_id)
+        return session
+
+    def _cookie(self, name: str) -> str | None:
+        """One cookie's value; WebOb's parser of them all costs as much as a signature."""
+        for pair in self.environ.get("HTTP_COOKIE", "").split(";"):
+            found, _, value = pair.strip().partition("=")
+            if found == name:
+                return str(value)
+        return None
+
+    @cached_property
+    def subject(self) -> Subject | None:
+        """The person, re-read at every request: locked, expired or re-keyed means nobody."""
+        session = self.sso_session
+        if session is None:
+            return None
+        subject = self.services.directory.find_subject(session.subject_id)
+        changed = subject.password_changed_at if subject else None
+        if subject is None or (changed is not None and changed > session.authn_instant):
+            return None
+        self.services.sessions.touch(session)
+        return subject
+
+    @property
+    def csrf_token(self) -> str:
+        """The token that forms carry."""
+        return str(get_csrf_token(self))
+
+
+def session_cookie(settings: "Settings") -> str:
+    """The session cookie's name: ``__Host-`` on https only, where browsers accept it."""
+    return "__Host-convergences" if settings.secure else "convergences"
+
+
+Handler = Callable[[Any], "Response"]
+
+
+def origin_tween(handler: Handler, registry: object) -> Handler:
+    """Everything that the request does is done from its address, under its id."""
+    del registry
+
+    def tween(request: Request) -> "Response":
+        with acting(Origin(address=request.address, request_id=request.id)):
+            response = handler(request)
+            response.headers["X-Request-Id"] = request.id
+            return response
+
+    return tween
+
+
+def includeme(config: "Configurator") -> None:
+    """Use our request class and name each request."""
+    config.set_request_factory(Request)
+    config.add_tween("idp.request.origin_tween", under=INGRESS)

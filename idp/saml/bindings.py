@@ -1,0 +1,178 @@
+"""How messages travel: HTTP-Redirect and HTTP-POST, bounded both ways. [SAMLBind] 3.4, 3.5.
+
+Decoding keeps the octets that a Redirect signature covers exactly as they came: re-encoding them
+would make genuine messages of some SPs fail and is how other implementations were fooled.
+"""
+
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote_plus, unquote_to_bytes
+
+from idp.errors import RequestRefused, UnreadableMessage
+from idp.saml.names import RSA_SHA256
+from idp.types import Binding
+
+MAX_ENCODED = 512 * 1024
+"""Characters of a SAMLRequest as sent."""
+MAX_INFLATED = 1024 * 1024
+"""Bytes of a message once inflated."""
+MAX_RELAY_STATE = 1024
+"""Bytes. The standard says 80 ([SAMLBind] 3.4.3), which real SPs exceed."""
+USUAL_RELAY_STATE = 80
+
+DEFLATE = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
+_KNOWN = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
+
+
+@dataclass(frozen=True, slots=True)
+class DetachedSignature:
+    """A Redirect query's signature and the original octets that it covers."""
+
+    octets: bytes
+    algorithm: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A decoded message, not yet parsed. ``signature`` is the Redirect binding's only."""
+
+    xml: bytes
+    binding: Binding
+    relay_state: str | None
+    signature: DetachedSignature | None = None
+
+
+def decode_redirect(query: str, parameter: str = "SAMLRequest") -> Message:
+    """Decode the raw query string of a Redirect request. [SAMLBind] 3.4.4.
+
+    Raises:
+        UnreadableMessage: absent, repeated, not base64, not DEFLATE, or too large.
+        RequestRefused: the RelayState is longer than 1 KiB.
+    """
+    raw = _raw_parameters(query)
+    if parameter not in raw:
+        raise UnreadableMessage(f"no {parameter} in the query")
+    if raw.get("SAMLEncoding") and _text(raw["SAMLEncoding"]) != DEFLATE:
+        raise UnreadableMessage("unknown SAMLEncoding")
+    relay_state = _text(raw["RelayState"]) if "RelayState" in raw else None
+    return Message(
+        xml=inflate(_base64(_text(raw[parameter]))),
+        binding=Binding.REDIRECT,
+        relay_state=check_relay_state(relay_state),
+        signature=_detached_signature(raw, parameter),
+    )
+
+
+def decode_post(pairs: Iterable[tuple[str, str]], parameter: str = "SAMLRequest") -> Message:
+    """Decode the form of a POST request. [SAMLBind] 3.5.4. Never inflates.
+
+    Raises:
+        UnreadableMessage: absent, repeated, not base64, or too large.
+        RequestRefused: the RelayState is longer than 1 KiB.
+    """
+    form: dict[str, str] = {}
+    for name, value in pairs:
+        if name in _KNOWN and name in form:
+            raise UnreadableMessage(f"the parameter {name} is there twice")
+        form[name] = value
+    if parameter not in form:
+        raise UnreadableMessage(f"no {parameter} in the form")
+    return Message(
+        xml=_base64(form[parameter]),
+        binding=Binding.POST,
+        relay_state=check_relay_state(form.get("RelayState")),
+    )
+
+
+def encode_post(message: str) -> str:
+    """The value of the form's SAMLResponse or SAMLRequest field. [SAMLBind] 3.5.4."""
+    return b64encode(message.encode()).decode()
+
+
+def redirect_octets(parameter: str, xml: str, relay_state: str | None) -> str:
+    """The part of a Redirect query that gets signed. [SAMLBind] 3.4.4.1."""
+    compressor = zlib.compressobj(wbits=-15)
+    deflated = compressor.compress(xml.encode()) + compressor.flush()
+    query = f"{parameter}={quote_plus(b64encode(deflated))}"
+    if relay_state is not None:
+        query += f"&RelayState={quote_plus(relay_state)}"
+    return f"{query}&SigAlg={quote_plus(RSA_SHA256)}"
+
+
+def inflate(data: bytes) -> bytes:
+    """Raw DEFLATE, at most 1 MiB out ([RFC1951]).
+
+    Raises:
+        UnreadableMessage: not DEFLATE, cut short, followed by something, or larger.
+    """
+    decompressor = zlib.decompressobj(wbits=-15)
+    try:
+        inflated = decompressor.decompress(data, MAX_INFLATED + 1)
+    except zlib.error as error:
+        raise UnreadableMessage(f"not DEFLATE: {error}") from error
+    if len(inflated) > MAX_INFLATED:
+        raise UnreadableMessage(f"more than {MAX_INFLATED} bytes once inflated")
+    if not decompressor.eof or decompressor.unused_data:
+        raise UnreadableMessage("the DEFLATE data is cut short or followed by something else")
+    return inflated
+
+
+def check_relay_state(relay_state: str | None) -> str | None:
+    """The RelayState as it came.
+
+    Raises:
+        RequestRefused: longer than 1 KiB.
+    """
+    if relay_state is not None and len(relay_state.encode()) > MAX_RELAY_STATE:
+        raise RequestRefused(f"RelayState of more than {MAX_RELAY_STATE} bytes")
+    return relay_state
+
+
+def _raw_parameters(query: str) -> dict[str, str]:
+    if not query.isascii():
+        raise UnreadableMessage("the query is not ASCII")
+    raw: dict[str, str] = {}
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name not in _KNOWN:
+            continue
+        if name in raw:
+            raise UnreadableMessage(f"the parameter {name} is there twice")
+        raw[name] = value
+    if "SAMLRequest" in raw and "SAMLResponse" in raw:
+        raise UnreadableMessage("both SAMLRequest and SAMLResponse are there")
+    return raw
+
+
+def _detached_signature(raw: dict[str, str], parameter: str) -> DetachedSignature | None:
+    if "Signature" not in raw:
+        return None
+    if "SigAlg" not in raw:
+        raise UnreadableMessage("a Signature without SigAlg")
+    signed = [name for name in (parameter, "RelayState", "SigAlg") if name in raw]
+    return DetachedSignature(
+        octets="&".join(f"{name}={raw[name]}" for name in signed).encode(),
+        algorithm=_text(raw["SigAlg"]),
+        value=_base64(_text(raw["Signature"])),
+    )
+
+
+def _text(raw: str) -> str:
+    try:
+        return unquote_to_bytes(raw.replace("+", " ")).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableMessage("a parameter is not UTF-8") from error
+
+
+def _base64(text: str) -> bytes:
+    if len(text) > MAX_ENCODED:
+        raise UnreadableMessage(f"more than {MAX_ENCODED} characters of base64")
+    # Some SPs break the lines, and a '+' that was not percent-encoded arrives as a space.
+    compact = text.replace("\r", "").replace("\n", "").replace(" ", "+")
+    try:
+        return b64decode(compact, validate=True)
+    except ValueError as error:
+        raise UnreadableMessage(f"not base64: {error}") from error

@@ -1,0 +1,40 @@
+"""Namespaces and algorithm identifiers, under the names that the standards give them."""
+
+SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
+SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
+MD = "urn:oasis:names:tc:SAML:2.0:metadata"
+MDUI = "urn:oasis:names:tc:SAML:metadata:ui"
+DS = "http://www.w3.org/2000/09/xmldsig#"
+XENC = "http://www.w3.org/2001/04/xmlenc#"
+XENC11 = "http://www.w3.org/2009/xmlenc11#"
+XML = "http://www.w3.org/XML/1998/namespace"
+
+PREFIXES = {"saml": SAML, "samlp": SAMLP, "md": MD, "mdui": MDUI, "ds": DS}
+
+EXCLUSIVE_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
+EXCLUSIVE_C14N_WITH_COMMENTS = f"{EXCLUSIVE_C14N}WithComments"
+ENVELOPED_SIGNATURE = f"{DS}enveloped-signature"
+
+RSA_SHA1 = f"{DS}rsa-sha1"
+RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+RSA_SHA384 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384"
+RSA_SHA512 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"
+SHA256 = f"{XENC}sha256"
+SHA384 = "http://www.w3.org/2001/04/xmldsig-more#sha384"
+SHA512 = f"{XENC}sha512"
+
+AES128_GCM = f"{XENC11}aes128-gcm"
+AES256_GCM = f"{XENC11}aes256-gcm"
+AES128_CBC = f"{XENC}aes128-cbc"
+AES256_CBC = f"{XENC}aes256-cbc"
+RSA_OAEP_MGF1P = f"{XENC}rsa-oaep-mgf1p"
+RSA_OAEP = f"{XENC11}rsa-oaep"
+
+SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
+BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+ENTITY_NAME_ID_FORMAT = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
+
+
+def q(prefix: str, local_name: str) -> str:
+    """A qualified name as lxml writes it: ``{namespace}local``."""
+    return f"{{{PREFIXES[prefix]}}}{local_name}"

@@ -1,0 +1,130 @@
+"""Who may see a page at all, and the headers that protect every answer.
+
+Views are closed unless they say otherwise (the default permission is *signed in*); CSRF is checked
+before the permission, so that a forged request never consults the ambient cookie.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pyramid.csrf import CookieCSRFStoragePolicy
+from pyramid.security import Allowed, Denied
+from pyramid.viewderivers import INGRESS, csrf_view
+from webob.cookies import make_cookie
+
+from idp.request import Request, session_cookie
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+    from pyramid.response import Response
+
+SIGNED_IN = "signed-in"
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+# form-action would block the hand-over to an SP, and follows its redirects too: the page that hands
+# over has a policy of its own, without it.
+HAND_OVER_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+HSTS = "max-age=63072000; includeSubDomains"
+
+View = Callable[[Any, Request], "Response"]
+
+
+class SecurityPolicy:
+    """Pyramid's questions about the person, answered by ``request.subject``."""
+
+    def identity(self, request: Request) -> object:
+        """The signed-in person, or None."""
+        return request.subject
+
+    def authenticated_userid(self, request: Request) -> str | None:
+        """The person's subject id, or None."""
+        return request.subject.id if request.subject else None
+
+    def permits(self, request: Request, context: object, permission: str) -> Allowed | Denied:
+        """Whether the person may see the view."""
+        del context
+        if permission == SIGNED_IN and request.subject is not None:
+            return Allowed("signed in")
+        return Denied(f"{permission} is not granted")
+
+    def remember(self, request: Request, userid: str, **kw: object) -> list[tuple[str, str]]:
+        """Not Pyramid's way of signing in: see :func:`remember`."""
+        raise NotImplementedError
+
+    def forget(self, request: Request, **kw: object) -> list[tuple[str, str]]:
+        """Delete the session cookie."""
+        del kw
+        return forget(request)
+
+
+def remember(request: Request, token: str) -> list[tuple[str, str]]:
+    """The headers that give the browser its session."""
+    return [("Set-Cookie", _session_cookie(request, token))]
+
+
+def forget(request: Request) -> list[tuple[str, str]]:
+    """The headers that take the session from the browser."""
+    return [("Set-Cookie", _session_cookie(request, None))]
+
+
+def headers_deriver(view: View, info: object) -> View:
+    """Every answer carries the protecting headers, unless its view set its own."""
+    del info
+
+    def wrapped(context: object, request: Request) -> "Response":
+        response = view(context, request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.configuration.secure:
+            response.headers.setdefault("Strict-Transport-Security", HSTS)
+        return response
+
+    return wrapped
+
+
+def includeme(config: "Configurator") -> None:
+    """Set the policy, CSRF before permission, and the headers."""
+    secure = config.registry.services.settings.secure
+    config.set_security_policy(SecurityPolicy())
+    config.set_default_permission(SIGNED_IN)
+    config.set_csrf_storage_policy(
+        CookieCSRFStoragePolicy(
+            cookie_name="__Host-csrf" if secure else "convergences-csrf",
+            secure=secure,
+            httponly=True,
+            samesite="Lax",
+        )
+    )
+    config.set_default_csrf_options(require_csrf=True)
+    config.add_view_deriver(headers_deriver, under=INGRESS, over="csrf_view")
+    config.add_view_deriver(csrf_view, under="headers_deriver", over="secured_view")
+
+
+def _session_cookie(request: Request, token: str | None) -> str:
+    return str(
+        make_cookie(
+            session_cookie(request.configuration),
+            token,
+            max_age=None if token else 0,
+            path="/",
+            secure=request.configuration.secure,
+            httponly=True,
+            samesite="Lax",
+        )
+    )

@@ -1,0 +1,1 @@
+"""The sign-on's state: browser sessions, SP sessions, pending AuthnRequests, persistent NameIDs."""

@@ -1,0 +1,274 @@
+"""Browser sessions at the IdP, and the SP sessions that they opened.
+
+What runs at every request is a Core statement built once: the ORM would cost more than the query.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, bindparam, case, insert, select, update
+from sqlalchemy.engine import RowMapping
+
+from idp.context import origin
+from idp.db import Database
+from idp.interfaces import IAuditLog, IClock
+from idp.sessions.tables import SpSessionRow, SsoSessionRow
+from idp.sessions.tokens import hashed, new_token
+from idp.types import NameID, SpSession, SsoSession, Subject
+
+TOUCH_EVERY = timedelta(minutes=1)
+
+_sso = cast("Table", SsoSessionRow.__table__)
+_sp = cast("Table", SpSessionRow.__table__)
+
+_COLUMNS = (
+    _sso.c.key,
+    _sso.c.subject_id,
+    _sso.c.authn_instant,
+    _sso.c.authn_context,
+    _sso.c.started_at,
+    _sso.c.last_seen_at,
+    _sso.c.expires_at,
+    _sso.c.aia_until,
+    _sso.c.choices,
+)
+_LIVE = (
+    _sso.c.ended_at.is_(None),
+    _sso.c.expires_at > bindparam("now"),
+    _sso.c.last_seen_at > bindparam("idle_since"),
+)
+_FIND = select(*_COLUMNS).where(_sso.c.key == bindparam("key"), *_LIVE)
+_OF_SUBJECT = (
+    select(*_COLUMNS, _sso.c.user_agent, _sso.c.address)
+    .where(_sso.c.subject_id == bindparam("subject_id"), *_LIVE)
+    .order_by(_sso.c.started_at, _sso.c.key)
+)
+_START = insert(_sso)
+_RECORD = insert(_sp)
+_TOUCH = (
+    update(_sso)
+    .where(_sso.c.key == bindparam("of_key"), _sso.c.last_seen_at < bindparam("seen"))
+    .values(
+        last_seen_at=bindparam("seen"),
+        # In SQL: another tab may have entered the AIA since this session was read.
+        aia_until=case(
+            (_sso.c.aia_until > bindparam("seen"), bindparam("aia", type_=_sso.c.aia_until.type)),
+            else_=_sso.c.aia_until,
+        ),
+    )
+)
+_SP_SESSIONS = (
+    select(_sp)
+    .where(
+        _sp.c.sso_key == bindparam("key"),
+        _sp.c.ended_at.is_(None),
+        _sp.c.expires_at > bindparam("now"),
+    )
+    .order_by(_sp.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A live session as its owner sees it in his list."""
+
+    session: SsoSession
+    user_agent: str
+    address: str
+
+
+class SsoSessions:
+    """``ISsoSessions`` on the database. ``idle`` and ``lifetime`` bound each session."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: IClock,
+        audit: IAuditLog,
+        *,
+        idle: timedelta,
+        lifetime: timedelta,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._audit = audit
+        self._idle = idle
+        self._lifetime = lifetime
+
+    def start(
+        self, subject: Subject, authn_context: str, *, user_agent: str
+    ) -> tuple[str, SsoSession]:
+        """See :class:`idp.interfaces.ISsoSessions`. The address comes from :mod:`idp.context`."""
+        now = self._clock.now()
+        token = new_token()
+        session = SsoSession(
+            key=hashed(token),
+            subject_id=subject.id,
+            authn_instant=now,
+            authn_context=authn_context,
+            started_at=now,
+            last_seen_at=now,
+            expires_at=now + self._lifetime,
+        )
+        values = {
+            "key": session.key,
+            "subject_id": subject.id,
+            "authn_instant": now,
+            "authn_context": authn_context,
+            "started_at": now,
+            "last_seen_at": now,
+            "expires_at": session.expires_at,
+            "choices": {},
+            "user_agent": user_agent.replace("\x00", "")[:256],
+            "address": origin().address[:64],
+        }
+        with self._db.writing() as connection:
+            connection.execute(_START, values)
+        return token, session
+
+    def find(self, token: str) -> SsoSession | None:
+        """See :class:`idp.interfaces.ISsoSessions`. One statement."""
+        found = self._db.rows(_FIND, self._live(key=hashed(token)))
+        return _session(found[0]._mapping) if found else None  # noqa: SLF001 - public, says its manual
+
+    def open_sessions(self, subject_id: str) -> tuple[OpenSession, ...]:
+        """The person's live sessions, oldest first."""
+        with self._db.reading() as reading:
+            rows = reading.connection().execute(_OF_SUBJECT, self._live(subject_id=subject_id))
+            return tuple(
+                OpenSession(_session(row), row["user_agent"], row["address"])
+                for row in rows.mappings()
+            )
+
+    def touch(self, session: SsoSession) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`. A live AIA session goes on as well."""
+        now = self._clock.now()
+        if now - session.last_seen_at < TOUCH_EVERY:
+            return
+        until = min(now + self._idle, session.expires_at)
+        values = {"of_key": session.key, "seen": now, "aia": until}
+        with self._db.writing() as connection:
+            connection.execute(_TOUCH, values)
+
+    def record(self, session: SsoSession, sp_session: SpSession) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`."""
+        name_id = sp_session.name_id
+        values = {
+            "sso_key": session.key,
+            "entity_id": sp_session.entity_id,
+            "subject_id": session.subject_id,
+            "session_index": sp_session.session_index,
+            "name_id": name_id.value,
+            "name_id_format": name_id.format,
+            "name_qualifier": name_id.name_qualifier,
+            "sp_name_qualifier": name_id.sp_name_qualifier,
+            "started_at": sp_session.started_at,
+            "expires_at": sp_session.expires_at,
+        }
+        with self._db.writing() as connection:
+            connection.execute(_RECORD, values)
+
+    def sp_sessions(self, session: SsoSession) -> tuple[SpSession, ...]:
+        """See :class:`idp.interfaces.ISsoSessions`."""
+        values = {"key": session.key, "now": self._clock.now()}
+        with self._db.reading() as reading:
+            rows = reading.connection().execute(_SP_SESSIONS, values).mappings()
+            return tuple(_sp_session(row) for row in rows)
+
+    def choose(self, session: SsoSession, entity_id: str, membership_id: str) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`."""
+        of_key = _sso.c.key == session.key
+        with self._db.writing() as connection:
+            # Locked: two tabs may choose at once, for two SPs.
+            choices = connection.scalar(select(_sso.c.choices).where(of_key).with_for_update())
+            chosen = {**(choices or {}), entity_id: membership_id}
+            connection.execute(update(_sso).where(of_key).values(choices=chosen))
+
+    def enter_aia(self, session: SsoSession) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`. It ends idle as the portal's does."""
+        until = min(self._clock.now() + self._idle, session.expires_at)
+        with self._db.writing() as connection:
+            connection.execute(
+                update(_sso).where(_sso.c.key == session.key).values(aia_until=until)
+            )
+
+    def leave_aia(self, session: SsoSession) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`."""
+        with self._db.writing() as connection:
+            connection.execute(update(_sso).where(_sso.c.key == session.key).values(aia_until=None))
+
+    def close(self, session: SsoSession) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`. Journalled as ``session.ended``, sign-out."""
+        with self._db.writing() as connection:
+            if self._end_sso(connection, _sso.c.key == session.key, "sign-out"):
+                self._end_sp(connection, _sp.c.sso_key == session.key)
+                self._ended(session.subject_id, None, "sign-out")
+
+    def replace(self, old: SsoSession, new: SsoSession) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`."""
+        with self._db.writing() as connection:
+            if old.subject_id == new.subject_id:
+                connection.execute(
+                    update(_sp)
+                    .where(_sp.c.sso_key == old.key, _sp.c.ended_at.is_(None))
+                    .values(sso_key=new.key)
+                )
+            self.close(old)
+
+    def end(self, subject_id: str, *, entity_id: str | None = None, reason: str) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`. Journalled when there was a session to end."""
+        with self._db.writing() as connection:
+            ended = 0
+            of_subject = _sp.c.subject_id == subject_id
+            if entity_id is None:
+                ended = self._end_sso(connection, _sso.c.subject_id == subject_id, reason)
+                self._end_sp(connection, of_subject)
+            else:
+                ended = self._end_sp(connection, of_subject, _sp.c.entity_id == entity_id)
+            if ended:
+                self._ended(subject_id, entity_id, reason)
+
+    def _ended(self, subject_id: str, entity_id: str | None, reason: str) -> None:
+        self._audit.record(
+            "session.ended",
+            subject_id=subject_id,
+            entity_id=entity_id,
+            parameters={"reason": reason},
+        )
+
+    def _end_sso(self, connection: Connection, which: Any, reason: str) -> int:  # noqa: ANN401
+        now = self._clock.now()
+        return connection.execute(
+            update(_sso)
+            .where(which, _sso.c.ended_at.is_(None), _sso.c.expires_at > now)
+            .values(ended_at=now, end_reason=reason[:40], aia_until=None)
+        ).rowcount
+
+    def _end_sp(self, connection: Connection, *which: Any) -> int:  # noqa: ANN401
+        now = self._clock.now()
+        return connection.execute(
+            update(_sp)
+            .where(*which, _sp.c.ended_at.is_(None), _sp.c.expires_at > now)
+            .values(ended_at=now)
+        ).rowcount
+
+    def _live(self, **values: object) -> dict[str, object]:
+        now = self._clock.now()
+        return {**values, "now": now, "idle_since": now - self._idle}
+
+
+def _session(row: RowMapping) -> SsoSession:
+    return SsoSession(**{column.name: row[column.name] for column in _COLUMNS})
+
+
+def _sp_session(row: RowMapping) -> SpSession:
+    return SpSession(
+        entity_id=row["entity_id"],
+        name_id=NameID(
+            row["name_id"], row["name_id_format"], row["name_qualifier"], row["sp_name_qualifier"]
+        ),
+        session_index=row["session_index"],
+        started_at=row["started_at"],
+        expires_at=row["expires_at"],
+    )

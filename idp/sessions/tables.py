@@ -1,0 +1,86 @@
+"""Tables of the sign-on: browser sessions, SP sessions, AuthnRequests, persistent NameIDs.
+
+Rooms join on ``subject_id`` and ``entity_id`` strings, never by foreign key.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.db import Base
+
+
+class SsoSessionRow(Base):
+    """A browser's session; ``key`` is the SHA-256 of the cookie's token."""
+
+    __tablename__ = "sso_session"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    subject_id: Mapped[str] = mapped_column(String(64), index=True)
+    authn_instant: Mapped[datetime]
+    authn_context: Mapped[str] = mapped_column(String(120))
+    started_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(40))
+    aia_until: Mapped[datetime | None]
+    choices: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    user_agent: Mapped[str] = mapped_column(String(256), default="")
+    address: Mapped[str] = mapped_column(String(64), default="")
+
+
+class SpSessionRow(Base):
+    """A session that an assertion opened at a service provider."""
+
+    __tablename__ = "sp_session"
+    __table_args__ = (Index("ix_sp_session_entity_subject", "entity_id", "subject_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sso_key: Mapped[str] = mapped_column(
+        ForeignKey("sso_session.key", ondelete="CASCADE"), index=True
+    )
+    entity_id: Mapped[str] = mapped_column(String(1024))
+    subject_id: Mapped[str] = mapped_column(String(64))
+    session_index: Mapped[str] = mapped_column(String(64))
+    name_id: Mapped[str] = mapped_column(String(512))
+    name_id_format: Mapped[str] = mapped_column(String(120))
+    name_qualifier: Mapped[str | None] = mapped_column(String(1024))
+    sp_name_qualifier: Mapped[str | None] = mapped_column(String(1024))
+    started_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class AuthnRequestRow(Base):
+    """A message ID of an SP (replay guard) and, while ``flow`` waits, its pending sign-on."""
+
+    __tablename__ = "authn_request"
+    __table_args__ = (UniqueConstraint("entity_id", "message_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entity_id: Mapped[str] = mapped_column(String(1024))
+    message_id: Mapped[str | None] = mapped_column(String(256))
+    flow: Mapped[str | None] = mapped_column(String(64), unique=True)
+    pending: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    received_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    answered_at: Mapped[datetime | None]
+
+
+class NameIdRow(Base):
+    """A persistent, pairwise identifier of a person for one SP."""
+
+    __tablename__ = "name_id"
+    __table_args__ = (
+        UniqueConstraint("entity_id", "subject_id"),
+        UniqueConstraint("entity_id", "value"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entity_id: Mapped[str] = mapped_column(String(1024))
+    subject_id: Mapped[str] = mapped_column(String(64))
+    value: Mapped[str] = mapped_column(String(256))
+    created_at: Mapped[datetime]

@@ -1,0 +1,220 @@
+"""Settings: typed, frozen; a missing or wrong key refuses to start and names the key.
+
+They come from an .ini file; ``VAR`` and ``DATABASE_URL`` of the environment replace theirs, and
+``$VAR/local.ini``, written by ``make run``, replaces the public URL.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from configparser import ConfigParser
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from idp.errors import ConfigurationError
+
+T = TypeVar("T")
+
+SECRET_BYTES = 32
+
+LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """Whose portal this is: nothing of it is hard-coded.
+
+    ``texts`` is the folder of its own legal texts and accessibility audit, empty for none; ``logo``
+    an absolute path or ``package:path``.
+    """
+
+    name: str
+    portal_name: str
+    url: str
+    correspondant: str
+    dpo: str
+    logo: str
+    color: str
+    texts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Where mails go: ``folder:<path>`` or ``smtp://[user:password@]host:port``."""
+
+    transport: str
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the .ini says. Durations are timedeltas."""
+
+    public_url: str
+    entity_id: str
+    database_url: str
+    var: Path
+    keys: Path
+    secret: bytes = field(repr=False)
+    secret_file: Path
+    directory: str
+    service_providers: str
+    metadata: str
+    mail_texts: str
+    jobs: tuple[str, ...]
+    models: tuple[str, ...]
+    includes: tuple[str, ...]
+    organization: Organization
+    mail: Mail
+    bcrypt_cost: int
+    session_idle: timedelta
+    session_lifetime: timedelta
+    proxies: int
+    metrics_token: str | None = field(repr=False)
+    demonstration: bool
+    durable: bool
+
+    @property
+    def secure(self) -> bool:
+        """Whether the public URL is https: cookies then carry ``__Host-`` and Secure."""
+        return self.public_url.startswith("https://")
+
+    def url(self, path: str) -> str:
+        """An absolute URL of ours, from the public URL, never from a Host header."""
+        return self.public_url + path
+
+
+def from_mapping(raw: Mapping[str, str], *, here: Path) -> Settings:
+    """Read settings; ``here`` is the folder of the .ini, against which paths are resolved.
+
+    Raises:
+        ConfigurationError: a key is missing or wrong; the cause names it.
+    """
+    read = _Reader(raw)
+    var = here / (os.environ.get("VAR") or read.text("convergences.var", "var"))
+    public_url = _public_url(_local_public_url(var) or read.text("convergences.public_url"))
+    secret_file = var / read.text("convergences.secret_file", "secret")
+    return Settings(
+        public_url=public_url,
+        entity_id=read.text("idp.entity_id", f"{public_url}/saml/metadata"),
+        database_url=os.environ.get("DATABASE_URL")
+        or read.text("convergences.database_url", f"sqlite:///{var / 'convergences.sqlite'}"),
+        var=var,
+        keys=here / read.text("idp.keys", str(var / "keys")),
+        secret=_secret(secret_file),
+        secret_file=secret_file,
+        directory=read.text("idp.directory"),
+        service_providers=read.text("idp.service_providers"),
+        metadata=read.text("idp.metadata"),
+        mail_texts=read.text("idp.mail_texts"),
+        jobs=read.words("idp.jobs", ""),
+        models=read.words("idp.models"),
+        includes=read.words("convergences.includes"),
+        organization=Organization(
+            name=read.text("organization.name"),
+            portal_name=read.text("organization.portal_name"),
+            url=read.text("organization.url"),
+            correspondant=read.text("organization.correspondant"),
+            dpo=read.text("organization.dpo"),
+            logo=read.text("organization.logo", ""),
+            color=read.text("organization.color", "#1d4f91"),
+            texts=_folder(here, read.text("organization.texts", "")),
+        ),
+        mail=Mail(
+            transport=read.text("mail.transport", f"folder:{var / 'mails'}"),
+            sender=read.text("mail.sender"),
+        ),
+        bcrypt_cost=read.number("passwords.bcrypt_cost", 12),
+        session_idle=timedelta(minutes=read.number("sessions.idle_minutes", 60)),
+        session_lifetime=timedelta(hours=read.number("sessions.lifetime_hours", 10)),
+        proxies=read.number("convergences.proxies", 0),
+        metrics_token=read.text("metrics.token", "") or None,
+        demonstration=read.flag("convergences.demonstration", default=False),
+        durable=read.flag("convergences.durable", default=True),
+    )
+
+
+def from_file(path: Path) -> Settings:
+    """Read the settings of a Paste .ini file, as the command line does.
+
+    Raises:
+        ConfigurationError: no such file, no ``[app:main]``, or a key is missing or wrong.
+    """
+    parser = ConfigParser(defaults={"here": str(path.parent.resolve())}, interpolation=None)
+    if not parser.read(path, encoding="utf-8"):
+        raise ConfigurationError(f"no configuration file {path}")
+    if not parser.has_section("app:main"):
+        raise ConfigurationError(f"no section [app:main] in {path}")
+    return from_mapping(dict(parser["app:main"]), here=path.parent.resolve())
+
+
+class _Reader:
+    """Reads one key at a time and names it when it is wrong."""
+
+    def __init__(self, raw: Mapping[str, str]) -> None:
+        self._raw = raw
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._raw.get(key, default)
+        if value is None:
+            raise ConfigurationError(f"the setting {key} is missing")
+        return value.strip()
+
+    def words(self, key: str, default: str | None = None) -> tuple[str, ...]:
+        return tuple(self.text(key, default).split())
+
+    def number(self, key: str, default: int) -> int:
+        return self._converted(key, str(default), int)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        return self._converted(key, str(default), _flag)
+
+    def _converted(self, key: str, default: str, convert: Callable[[str], T]) -> T:
+        try:
+            return convert(self.text(key, default))
+        except ValueError:
+            raise ConfigurationError(f"the setting {key} has a wrong value") from None
+
+
+def _folder(here: Path, text: str) -> str:
+    return str(here / text) if text else ""
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _local_public_url(var: Path) -> str | None:
+    local = ConfigParser(interpolation=None)
+    local.read(var / "local.ini", encoding="utf-8")
+    return local.get("app:main", "convergences.public_url", fallback=None)
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    wrong = parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/")
+    if wrong or (parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS):
+        raise ConfigurationError(
+            "the setting convergences.public_url must be https://host (http on loopback only)"
+        )
+    return text.rstrip("/")
+
+
+def _secret(path: Path) -> bytes:
+    """The server's secret, from a file of mode 0600 made at the first start."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(SECRET_BYTES))
+    secret = path.read_bytes()
+    if len(secret) < SECRET_BYTES:
+        raise ConfigurationError("the setting convergences.secret_file names a file under 32 bytes")
+    return secret

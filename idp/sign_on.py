@@ -1,0 +1,326 @@
+"""One sign-on, from a decoded message to the Response, without HTTP. [SAMLProf] 4.1.
+
+It reads first, signs with no transaction open, then does one short write; the Response leaves only
+after the commit, so whatever an SP was told is in the journal.
+"""
+
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import TypeVar
+
+from idp.db import Database
+from idp.errors import NoPassive, RequestDenied, StatusError, UnknownPrincipal
+from idp.interfaces import (
+    IAuditLog,
+    IAuthnRequests,
+    IClock,
+    IDirectory,
+    INameIDs,
+    IServiceProviders,
+    ISigner,
+    ISsoSessions,
+)
+from idp.log import logger
+from idp.metrics import refusals, sign_ons
+from idp.saml import attributes, authn_request, xml
+from idp.saml.assertion import ResponseDraft, build_response, build_status_response
+from idp.saml.authn_context import declared_class
+from idp.saml.bindings import USUAL_RELAY_STATE, Message, check_relay_state, encode_post
+from idp.saml.name_id import choose_format, issue
+from idp.types import (
+    AcceptedRequest,
+    AuthnContext,
+    Entitlement,
+    NameIDFormat,
+    NotEntitled,
+    ReleasedIdentity,
+    ServiceProvider,
+    SpSession,
+    SsoSession,
+    Structures,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """What the browser must post to the SP."""
+
+    display_name: str
+    action: str
+    saml_response: str
+    relay_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInNeeded:
+    """Nobody usable is signed in, or the SP wants the password again (ForceAuthn)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceNeeded:
+    """Several memberships hold a role there and the SP takes one: ask which."""
+
+    entitlements: tuple[Entitlement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No role, no entry: nothing leaves for the SP."""
+
+    not_entitled: NotEntitled
+
+
+Outcome = HandOver | SignInNeeded | ChoiceNeeded | Refused
+
+
+class SignOn:
+    """The use case; every collaborator is one of :mod:`idp.interfaces`."""
+
+    def __init__(  # noqa: PLR0913 - the sign-on is where everything meets
+        self,
+        *,
+        issuer: str,
+        destination: str,
+        db: Database,
+        clock: IClock,
+        directory: IDirectory,
+        service_providers: IServiceProviders,
+        signer: ISigner,
+        sessions: ISsoSessions,
+        authn_requests: IAuthnRequests,
+        name_ids: INameIDs,
+        audit: IAuditLog,
+    ) -> None:
+        self._issuer = issuer
+        self._destination = destination
+        self._db = db
+        self._clock = clock
+        self._directory = directory
+        self._service_providers = service_providers
+        self._signer = signer
+        self._sessions = sessions
+        self._authn_requests = authn_requests
+        self._name_ids = name_ids
+        self._audit = audit
+
+    def receive(self, message: Message) -> AcceptedRequest:
+        """Parse and accept an AuthnRequest; whether it was used before is asked when it is stored.
+
+        Raises:
+            ProtocolError: it cannot be believed or understood.
+        """
+        root = xml.parse(message.xml)
+        request = authn_request.parse(root)
+        if message.relay_state and len(message.relay_state.encode()) > USUAL_RELAY_STATE:
+            logger.warning("long-relay-state", entity_id=request.issuer[:256])
+        return authn_request.accept(
+            request,
+            root,
+            message,
+            self._service_providers.get(request.issuer),
+            destination=self._destination,
+            now=self._clock.now(),
+        )
+
+    def start(self, entity_id: str, relay_state: str | None) -> AcceptedRequest:
+        """An IdP-initiated sign-on, to the SP's default endpoint. [SAMLProf] 4.1.5.
+
+        Raises:
+            UnknownServiceProvider: none of this entityID, or disabled.
+            RequestRefused: the RelayState is too long.
+        """
+        service_provider = self._service_providers.get(entity_id)
+        return AcceptedRequest(
+            entity_id=entity_id,
+            acs=authn_request.find_acs(service_provider).location,
+            received_at=self._clock.now(),
+            relay_state=check_relay_state(relay_state),
+        )
+
+    def check(self, accepted: AcceptedRequest) -> None:
+        """See whether the request can be answered at all, before anybody is asked to sign in.
+
+        Raises:
+            StatusError: it cannot; the SP is to be told (:meth:`decline`).
+        """
+        choose_format(accepted, self._service_providers.get(accepted.entity_id))
+        declared_class(AuthnContext.PASSWORD_PROTECTED_TRANSPORT, accepted.requested_authn_context)
+
+    def answer(
+        self, session: SsoSession | None, accepted: AcceptedRequest, flow: str | None = None
+    ) -> Outcome:
+        """Answer for the person of this browser session; ``flow`` is the pending sign-on's id.
+
+        Raises:
+            StatusError: the SP is to be told why not (:meth:`decline`).
+            ReplayedMessage, UnknownFlow: it was answered meanwhile.
+        """
+        if session is None or must_authenticate(session, accepted):
+            return _passive_or(accepted, NoPassive("nobody is signed in"), SignInNeeded())
+        found = self._directory.entitlements(session.subject_id, accepted.entity_id)
+        if isinstance(found, NotEntitled):
+            return self._not_entitled(session, accepted, found, flow)
+        service_provider = self._service_providers.get(accepted.entity_id)
+        entitlements = _chosen(found, session, service_provider)
+        if not entitlements:
+            choice = ChoiceNeeded(found)
+            return _passive_or(accepted, NoPassive("the structure must be asked"), choice)
+        return self._hand_over(session, accepted, flow, service_provider, entitlements)
+
+    def decline(
+        self, accepted: AcceptedRequest, error: StatusError, flow: str | None = None
+    ) -> HandOver:
+        """Tell the SP that the answer is no.
+
+        Raises:
+            ReplayedMessage, UnknownFlow: it was answered meanwhile.
+        """
+        service_provider = self._service_providers.get(accepted.entity_id)
+        response = build_status_response(
+            accepted,
+            issuer=self._issuer,
+            response_id=_new_id(),
+            now=self._clock.now(),
+            status=error.status,
+            sub_status=error.sub_status,
+            signer=self._signer,
+        )
+        self._settle(accepted, flow)
+        refusals.labels(cause=error.code).inc()
+        logger.info("sign-on.declined", entity_id=accepted.entity_id, cause=error.cause)
+        return _posted(service_provider, accepted, response)
+
+    def _not_entitled(
+        self,
+        session: SsoSession,
+        accepted: AcceptedRequest,
+        not_entitled: NotEntitled,
+        flow: str | None,
+    ) -> SignInNeeded | Refused:
+        if self._directory.find_subject(session.subject_id) is None:
+            return _passive_or(accepted, NoPassive("the account is unusable"), SignInNeeded())
+        with self._db.writing():
+            self._audit.record(
+                "sign-on.refused", subject_id=session.subject_id, entity_id=accepted.entity_id
+            )
+            if not accepted.is_passive:
+                self._settle(accepted, flow)
+                refusals.labels(cause="no-role").inc()
+        return _passive_or(accepted, RequestDenied("no role there"), Refused(not_entitled))
+
+    def _hand_over(
+        self,
+        session: SsoSession,
+        accepted: AcceptedRequest,
+        flow: str | None,
+        service_provider: ServiceProvider,
+        entitlements: tuple[Entitlement, ...],
+    ) -> HandOver:
+        self._check_subject(accepted, entitlements[0])
+        now = self._clock.now()
+        name_id = issue(accepted, service_provider, entitlements[0], self._name_ids)
+        released = attributes.release(
+            entitlements, service_provider.rules, service_provider.structures
+        )
+        for name in attributes.missing(service_provider.rules, released):
+            logger.warning("attribute.missing", entity_id=accepted.entity_id, attribute=name)
+        draft = ResponseDraft(
+            issuer=self._issuer,
+            response_id=_new_id(),
+            assertion_id=_new_id(),
+            session_index=_new_id(),
+            now=now,
+            authn_instant=session.authn_instant,
+            authn_context=declared_class(session.authn_context, accepted.requested_authn_context),
+            session_not_on_or_after=session.expires_at,
+            identity=ReleasedIdentity(name_id, released),
+        )
+        response = build_response(accepted, service_provider, draft, self._signer)
+        with self._db.writing():
+            self._settle(accepted, flow)
+            self._sessions.record(
+                session,
+                SpSession(
+                    accepted.entity_id, name_id, draft.session_index, now, session.expires_at
+                ),
+            )
+            self._sessions.touch(session)
+            self._audit.record(
+                "sign-on.success",
+                subject_id=session.subject_id,
+                entity_id=accepted.entity_id,
+                parameters=_journalled(draft, entitlements),
+            )
+        sign_ons.labels(entity_id=accepted.entity_id).inc()
+        return _posted(service_provider, accepted, response)
+
+    def _check_subject(self, accepted: AcceptedRequest, entitlement: Entitlement) -> None:
+        """Only the person whom the SP names may answer. [SAMLCore] 3.4.1.4."""
+        wanted = accepted.subject
+        if wanted is None:
+            return
+        if wanted.format == NameIDFormat.PERSISTENT:
+            own = self._name_ids.persistent(
+                entitlement.subject_id, accepted.entity_id, create=False
+            )
+            matches = own is not None and own.value == wanted.value
+        else:
+            known = {entitlement.mail.casefold(), entitlement.uid.casefold()}
+            matches = wanted.value.casefold() in known
+        if not matches:
+            raise UnknownPrincipal("the request's Subject is not the person who is signed in")
+
+    def _settle(self, accepted: AcceptedRequest, flow: str | None) -> None:
+        if flow is not None:
+            self._authn_requests.answer(flow)
+        elif accepted.message_id is not None:
+            self._authn_requests.answer_at_once(accepted)
+
+
+def must_authenticate(session: SsoSession, accepted: AcceptedRequest) -> bool:
+    """ForceAuthn: a real challenge is wanted that this session has not met. [SAMLCore] 3.4.1."""
+    return accepted.force_authn and session.authn_instant < accepted.received_at
+
+
+Page = TypeVar("Page", SignInNeeded, ChoiceNeeded, Refused)
+
+
+def _passive_or(accepted: AcceptedRequest, error: StatusError, outcome: Page) -> Page:
+    """IsPassive: never a page. [SAMLCore] 3.4.1."""
+    if accepted.is_passive:
+        raise error
+    return outcome
+
+
+def _chosen(
+    entitlements: tuple[Entitlement, ...], session: SsoSession, service_provider: ServiceProvider
+) -> tuple[Entitlement, ...]:
+    """The entitlements to release; empty when the person must be asked."""
+    if service_provider.structures is not Structures.ASK or len(entitlements) == 1:
+        return entitlements
+    chosen = session.choices.get(service_provider.entity_id)
+    return tuple(one for one in entitlements if one.membership_id == chosen)
+
+
+def _journalled(draft: ResponseDraft, entitlements: tuple[Entitlement, ...]) -> dict[str, object]:
+    return {
+        "session_index": draft.session_index,
+        "name_id_format": draft.identity.name_id.format,
+        "roles": [
+            f"{role.value}@{entitlement.structure_code}"
+            for entitlement in entitlements
+            for role in entitlement.roles
+        ],
+    }
+
+
+def _posted(
+    service_provider: ServiceProvider, accepted: AcceptedRequest, response: str
+) -> HandOver:
+    return HandOver(
+        service_provider.display_name, accepted.acs, encode_post(response), accepted.relay_state
+    )
+
+
+def _new_id() -> str:
+    return f"_{token_hex(16)}"

@@ -1,0 +1,213 @@
+"""Failures of sign-in, counted in the database: a growing delay, never a lock-out for good.
+
+Three buckets:
+
+- *account*: a login, tried from browsers that never signed in with it;
+- *device*: a login on a browser that did (it carries a signed token), so that a stranger who
+  hammers the login cannot keep its owner out;
+- *address*: the distinct logins that failed from one network address, generous because a whole
+  town hall sits behind one, and never refusing a known device.
+
+Nothing here knows whether a login exists, so nothing can differ for those that do not. Logins are
+stored hashed.
+"""
+
+import hmac
+from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+from secrets import token_urlsafe
+from typing import cast
+from unicodedata import normalize
+
+from sqlalchemy import (
+    Connection,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.db import Base, Database
+from idp.errors import Throttled
+from idp.interfaces import IClock
+
+FREE_FAILURES = 5
+"""Failures without a delay."""
+
+LONGEST_DELAY = timedelta(seconds=60)
+
+LOGINS_PER_ADDRESS = 100
+"""Distinct logins that may fail from one address within the window."""
+
+WINDOW = timedelta(hours=1)
+"""After this long without a failure, the failures are forgotten."""
+
+
+class ThrottleRow(Base):
+    """Failures of one subject (a login's hash) in one bucket (account, device or address)."""
+
+    __tablename__ = "throttle"
+
+    bucket: Mapped[str] = mapped_column(String(80), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int]
+    last_failed_at: Mapped[datetime] = mapped_column(index=True)
+
+
+_table = cast("Table", ThrottleRow.__table__)
+_ROW = (
+    _table.c.bucket == bindparam("of_bucket"),
+    _table.c.subject == bindparam("of_subject"),
+)
+_SET = (
+    update(_table)
+    .where(*_ROW)
+    .values(failures=bindparam("count"), last_failed_at=bindparam("failed_at"))
+)
+_TOUCH = update(_table).where(*_ROW).values(last_failed_at=bindparam("failed_at"))
+_CLEAR = delete(_table).where(*_ROW)
+_AT_ADDRESS = select(func.count(), func.min(_table.c.last_failed_at)).where(
+    _table.c.bucket == bindparam("of_bucket"),
+    _table.c.failures > 0,
+    _table.c.last_failed_at > bindparam("since"),
+)
+
+
+class Throttle:
+    """Counts an attempt as a failure before the password is checked, and takes it back after."""
+
+    def __init__(self, db: Database, clock: IClock) -> None:
+        self._db = db
+        self._clock = clock
+        insert = db.insert(_table).values(
+            bucket=bindparam("of_bucket"),
+            subject=bindparam("of_subject"),
+            failures=0,
+            last_failed_at=bindparam("failed_at"),
+        )
+        # Changes nothing, but locks the row until the commit: attempts of one login are counted
+        # one after the other, however many arrive at once.
+        self._lock = insert.on_conflict_do_update(
+            index_elements=[_table.c.bucket, _table.c.subject],
+            set_={"failures": literal_column("throttle.failures")},
+        ).returning(_table.c.failures, _table.c.last_failed_at)
+
+    def attempt(self, login: str, address: str, device: str | None = None) -> None:
+        """Count an attempt on this login as a failure, and commit that.
+
+        ``device`` is what :func:`known_device` returned. Must not be called inside a unit of work,
+        which would hold its transaction while the password is checked.
+
+        Raises:
+            Throttled: too many failures; nothing was counted, ``retry_after`` is in seconds.
+        """
+        subject = _hashed(login)
+        with self._db.unit_of_work() as work:
+            connection = work.connection()
+            self._count(connection, _bucket(device), subject)
+            if device is None:
+                bucket = _address_bucket(address)
+                self._refuse_address(connection, bucket)
+                self._count(connection, bucket, subject, delayed=False)
+
+    def failed(self, login: str, device: str | None = None) -> None:
+        """The password was wrong: the delay runs from now, not from before the check."""
+        values = {
+            "of_bucket": _bucket(device),
+            "of_subject": _hashed(login),
+            "failed_at": self._clock.now(),
+        }
+        with self._db.unit_of_work() as work:
+            work.connection().execute(_TOUCH, values)
+
+    def succeeded(self, login: str, address: str, device: str | None = None) -> None:
+        """The password was right: forget this bucket's failures of this login.
+
+        Of the bucket that was used only: a person who signs in on his own browser does not give a
+        stranger new attempts elsewhere.
+        """
+        buckets = [_bucket(device)] if device else [_bucket(None), _address_bucket(address)]
+        with self._db.unit_of_work() as work:
+            for bucket in buckets:
+                work.connection().execute(
+                    _CLEAR, {"of_bucket": bucket, "of_subject": _hashed(login)}
+                )
+
+    def _count(
+        self, connection: Connection, bucket: str, subject: str, *, delayed: bool = True
+    ) -> None:
+        now = self._clock.now()
+        row = {"of_bucket": bucket, "of_subject": subject, "failed_at": now}
+        failures, last_failed_at = connection.execute(self._lock, row).one()
+        if last_failed_at <= now - WINDOW:
+            failures = 0
+        if delayed:
+            _refuse(last_failed_at + _delay(failures) - now, f"{failures} failures of this login")
+        connection.execute(_SET, {**row, "count": failures + 1})
+
+    def _refuse_address(self, connection: Connection, bucket: str) -> None:
+        now = self._clock.now()
+        logins, oldest = connection.execute(
+            _AT_ADDRESS, {"of_bucket": bucket, "since": now - WINDOW}
+        ).one()
+        if logins >= LOGINS_PER_ADDRESS:
+            _refuse(oldest + WINDOW - now, f"{logins} logins failed from this address")
+
+
+def device_token(secret: bytes, login: str) -> str:
+    """The token of a browser that signed in with this login, for a long-lived cookie."""
+    device = token_urlsafe(16)
+    return f"{device}.{_signature(secret, login, device)}"
+
+
+def known_device(secret: bytes, login: str, token: str | None) -> str | None:
+    """The device of this token; None when there is no token, or it is not of this login."""
+    device, _, signature = (token or "").partition(".")
+    expected = _signature(secret, login, device)
+    return device if hmac.compare_digest(signature.encode(), expected.encode()) else None
+
+
+def _signature(secret: bytes, login: str, device: str) -> str:
+    key = hmac.digest(secret, b"convergences devices", "sha256")
+    signed = hmac.digest(key, f"{device}\n{_hashed(login)}".encode(), "sha256")
+    return urlsafe_b64encode(signed).rstrip(b"=").decode()
+
+
+def _hashed(login: str) -> str:
+    folded = normalize("NFKC", login).strip().casefold()
+    return sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _bucket(device: str | None) -> str:
+    return "account" if device is None else f"device:{device}"[:80]
+
+
+def _address_bucket(address: str) -> str:
+    """One bucket for an IPv6 network of 64 bits: whoever has one address there has them all."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return f"address:{address}"[:80]
+    if isinstance(parsed, IPv6Address):
+        parsed = parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64)
+    return f"address:{parsed}"
+
+
+def _delay(failures: int) -> timedelta:
+    """2 s after five failures, then 4, 8… up to 60 s."""
+    if failures < FREE_FAILURES:
+        return timedelta(0)
+    return min(LONGEST_DELAY, timedelta(seconds=2 ** min(failures - FREE_FAILURES + 1, 16)))
+
+
+def _refuse(remaining: timedelta, cause: str) -> None:
+    if remaining > timedelta(0):
+        raise Throttled(cause, retry_after=ceil(remaining.total_seconds()))

@@ -1,0 +1,370 @@
+"""Values that travel between the rooms. All frozen; none knows a database, a request or XML.
+
+A value changes type when it changes trust: an :class:`AuthnRequest` is what a stranger wrote, an
+:class:`AcceptedRequest` is what every check let through.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Binding(StrEnum):
+    """How a message travels. [SAMLBind] 3."""
+
+    REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+    POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+    SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
+    ARTIFACT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"
+
+
+class NameIDFormat(StrEnum):
+    """The formats that this IdP can issue. [SAMLCore] 8.3."""
+
+    EMAIL_ADDRESS = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+    PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+    TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+    UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+
+
+class NameFormat(StrEnum):
+    """How an attribute's name is to be read. [SAMLCore] 8.2."""
+
+    BASIC = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
+    URI = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
+    UNSPECIFIED = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified"
+
+
+class AuthnContext(StrEnum):
+    """How the person signed in. [SAMLAuthnCxt] 3.4."""
+
+    PASSWORD_PROTECTED_TRANSPORT = (
+        "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"  # noqa: S105
+    )
+    PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"  # noqa: S105 - a class's name
+    UNSPECIFIED = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
+
+
+class Sign(StrEnum):
+    """What is signed for a service provider; never nothing."""
+
+    BOTH = "both"
+    RESPONSE = "response"
+    ASSERTION = "assertion"
+
+
+class Encrypt(StrEnum):
+    """Whether the assertion is encrypted: ``auto`` follows the SP's metadata."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Structures(StrEnum):
+    """What an SP receives of a person with roles in several structures."""
+
+    ASK = "ask"
+    SCOPED = "scoped"
+    PARALLEL = "parallel"
+
+
+class Source(StrEnum):
+    """What a release rule draws a value from."""
+
+    MAIL = "mail"
+    UID = "uid"
+    GIVEN_NAME = "givenName"
+    SN = "sn"
+    DISPLAY_NAME = "displayName"
+    ROLE = "role"
+    STRUCTURE = "structure"
+    STRUCTURE_PATH = "structurePath"
+    SIRET = "siret"
+    SERVICE = "service"
+    FUNCTION = "function"
+    APPLICATION_ID = "applicationId"
+    PHONE = "phone"
+    CONSTANT = "constant"
+    TEMPLATE = "template"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address of a SAML entity for one binding. [SAMLMeta] 2.2.2, 2.2.3."""
+
+    binding: str
+    location: str
+    index: int | None = None
+    is_default: bool | None = None
+    response_location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRule:
+    """One attribute that a service provider receives.
+
+    ``argument`` is the text of a constant, or a template such as ``{givenName} {sn}``.
+    """
+
+    name: str
+    source: Source
+    name_format: NameFormat = NameFormat.BASIC
+    friendly_name: str | None = None
+    multi_valued: bool = False
+    required: bool = False
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProvider:
+    """A registered service provider: what its metadata says and how we answer it.
+
+    Certificates are DER. ``encryption_methods`` are the algorithm URIs that the metadata lists
+    beside the encryption key, in its order; empty when it says nothing.
+    """
+
+    entity_id: str
+    display_name: str
+    assertion_consumer_services: tuple[Endpoint, ...]
+    single_logout_services: tuple[Endpoint, ...] = ()
+    signing_certificates: tuple[bytes, ...] = ()
+    encryption_certificates: tuple[bytes, ...] = ()
+    encryption_methods: tuple[str, ...] = ()
+    authn_requests_signed: bool = False
+    want_assertions_signed: bool = False
+    name_id_formats: tuple[str, ...] = ()
+    rules: tuple[ReleaseRule, ...] = ()
+    name_id_format: NameIDFormat = NameIDFormat.TRANSIENT
+    sign: Sign = Sign.BOTH
+    encrypt: Encrypt = Encrypt.AUTO
+    structures: Structures = Structures.ASK
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NameID:
+    """An identifier of a person for one SP. [SAMLCore] 2.2.3."""
+
+    value: str
+    format: str
+    name_qualifier: str | None = None
+    sp_name_qualifier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NameIDPolicy:
+    """What the SP asks of the identifier. [SAMLCore] 3.4.1.1."""
+
+    format: str | None = None
+    sp_name_qualifier: str | None = None
+    allow_create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedAuthnContext:
+    """How the SP wants the person to have signed in. [SAMLCore] 3.3.2.2.1."""
+
+    class_refs: tuple[str, ...]
+    comparison: str = "exact"
+    declaration_refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthnRequest:
+    """An AuthnRequest as a stranger wrote it: nothing here has been checked. [SAMLCore] 3.4.1."""
+
+    id: str
+    version: str
+    issue_instant: datetime
+    issuer: str
+    destination: str | None = None
+    acs_url: str | None = None
+    acs_index: int | None = None
+    protocol_binding: str | None = None
+    attribute_consuming_service_index: int | None = None
+    force_authn: bool = False
+    is_passive: bool = False
+    provider_name: str | None = None
+    subject: NameID | None = None
+    name_id_policy: NameIDPolicy | None = None
+    requested_authn_context: RequestedAuthnContext | None = None
+    not_before: datetime | None = None
+    not_on_or_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRequest:
+    """A sign-on that every check let through; ``message_id`` is None when the IdP started it.
+
+    ``acs`` comes from the SP's registered metadata, never from the message.
+    """
+
+    entity_id: str
+    acs: str
+    received_at: datetime
+    message_id: str | None = None
+    relay_state: str | None = None
+    name_id_policy: NameIDPolicy | None = None
+    requested_authn_context: RequestedAuthnContext | None = None
+    subject: NameID | None = None
+    force_authn: bool = False
+    is_passive: bool = False
+    provider_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A person whose account is usable now. ``id`` is opaque and never changes."""
+
+    id: str
+    login: str
+    given_name: str
+    sn: str
+    password_changed_at: datetime | None = None
+
+    @property
+    def display_name(self) -> str:
+        """``Prénom Nom``, as attributes and pages show it."""
+        return f"{self.given_name} {self.sn}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRole:
+    """A role in force: ``value`` is what the SP receives, ``label`` what people read."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """What one membership entitles a person to on one service provider, now.
+
+    Facts of the directory, no SAML: the account was usable, the membership valid and the roles in
+    force when it was read. ``roles`` is never empty.
+    """
+
+    subject_id: str
+    membership_id: str
+    mail: str
+    uid: str
+    given_name: str
+    sn: str
+    structure_code: str
+    structure_label: str
+    structure_path: str
+    roles: tuple[HeldRole, ...]
+    siret: str | None = None
+    service: str | None = None
+    function: str | None = None
+    application_id: str | None = None
+    phone: str | None = None
+
+    @property
+    def display_name(self) -> str:
+        """``Prénom Nom``."""
+        return f"{self.given_name} {self.sn}"
+
+
+@dataclass(frozen=True, slots=True)
+class Referent:
+    """Whom to ask: a référent administrateur, or the correspondant when there is none."""
+
+    display_name: str
+    mail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotEntitled:
+    """Why a sign-on is refused, and who can help.
+
+    ``closed_message`` is set when the application itself is closed.
+    """
+
+    application_label: str
+    referents: tuple[Referent, ...]
+    closed_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """An application on the portal; ``entity_id`` None means a plain link to ``start_url``.
+
+    ``closed_message`` set: shown disabled, with it.
+    """
+
+    code: str
+    label: str
+    description: str
+    icon: str
+    entity_id: str | None = None
+    start_url: str | None = None
+    closed_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLine:
+    """One line of the profile's table *Applications et Rôles*."""
+
+    application_label: str
+    role_label: str
+    structure_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a person reads about himself."""
+
+    subject: Subject
+    structure_paths: tuple[str, ...]
+    roles: tuple[RoleLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedAttribute:
+    """One Attribute of the AttributeStatement; ``values`` is never empty. [SAMLCore] 2.7.3.1."""
+
+    name: str
+    name_format: str
+    values: tuple[str, ...]
+    friendly_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedIdentity:
+    """All that leaves about a person in one assertion."""
+
+    name_id: NameID
+    attributes: tuple[ReleasedAttribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SsoSession:
+    """A browser's session at the IdP. ``key`` is what the database knows it by (a hash).
+
+    ``choices`` says for which membership the person works on each SP that asks (entityID →
+    membership id).
+    """
+
+    key: str
+    subject_id: str
+    authn_instant: datetime
+    authn_context: str
+    started_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    aia_until: datetime | None = None
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpSession:
+    """A session that an assertion opened at a service provider."""
+
+    entity_id: str
+    name_id: NameID
+    session_index: str
+    started_at: datetime
+    expires_at: datetime

@@ -1,0 +1,167 @@
+"""The worker: sends mails, seals the journal, purges what is no longer needed.
+
+Each job runs in a thread of its own, so that a mail server that does not answer delays no seal. An
+error is logged and the job tried again, later each time; nothing but a signal ends the worker.
+"""
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event, Thread, current_thread, main_thread
+from types import FrameType
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Table, delete, select, tuple_
+
+from idp.audit import BATCH, Sealer
+from idp.context import Origin, acting
+from idp.db import Database
+from idp.interfaces import IClock
+from idp.log import logger
+from idp.mail import OutboxSender
+from idp.mail_transports import transport_of
+from idp.services import Services
+from idp.sessions.tables import AuthnRequestRow, SsoSessionRow
+from idp.throttle import WINDOW, ThrottleRow
+
+PURGE_CHUNK = 500
+"""Rows deleted in one transaction: on SQLite every sign-on waits for it."""
+
+SESSIONS_KEPT = timedelta(days=1)
+LONGEST_BACK_OFF = timedelta(seconds=60)
+LAST_WORDS = timedelta(seconds=10)
+"""How long a stopping worker waits for the jobs in progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do again and again; ``every`` is the pause after a run that succeeded."""
+
+    name: str
+    every: timedelta
+    run: Callable[[], object]
+
+
+class Worker:
+    """Runs the jobs of this room and those that other rooms bring."""
+
+    def __init__(self, services: Services, jobs: Sequence[Job] = ()) -> None:
+        self._stopping = Event()
+        self.jobs = (*self._own_jobs(services), *jobs)
+
+    def run(self, *, once: bool = False) -> None:
+        """Work until SIGTERM, SIGINT or :meth:`stop`; ``once``: each job once, then return.
+
+        Raises:
+            Exception: ``once`` only: the first error, after every job had its turn.
+        """
+        if once:
+            self._run_once()
+            return
+        self._listen_to_signals()
+        threads = [Thread(target=self._repeat, args=(job,), daemon=True) for job in self.jobs]
+        for thread in threads:
+            thread.start()
+        logger.info("worker.started", jobs=[job.name for job in self.jobs])
+        self._stopping.wait()
+        for thread in threads:
+            thread.join(LAST_WORDS.total_seconds())
+        logger.info("worker.stopped")
+
+    def stop(self) -> None:
+        """Begin no further run; :meth:`run` returns once those in progress are over."""
+        self._stopping.set()
+
+    def _own_jobs(self, services: Services) -> tuple[Job, ...]:
+        settings, db, clock = services.settings, services.db, services.clock
+        sender = OutboxSender(
+            db, clock, transport_of(settings.mail.transport), settings.mail.sender
+        )
+        sealer = Sealer(db, clock)
+        second = timedelta(seconds=1)
+        return (
+            Job("mails", second, lambda: sender.send_waiting(self._stopping.is_set)),
+            Job("seal", second, lambda: self._seal_all(sealer)),
+            Job("purge", timedelta(minutes=1), lambda: purge(db, clock)),
+        )
+
+    def _seal_all(self, sealer: Sealer) -> None:
+        while sealer.seal() >= BATCH and not self._stopping.is_set():
+            pass
+
+    def _run_once(self) -> None:
+        first: Exception | None = None
+        for job in self.jobs:
+            try:
+                with acting(Origin(actor="worker")):
+                    job.run()
+            except Exception as error:  # noqa: BLE001 - the jobs behind it have their turn
+                logger.exception("worker.job-failed", job=job.name)
+                first = first or error
+        if first is not None:
+            raise first
+
+    def _repeat(self, job: Job) -> None:
+        failures = 0
+        pause = timedelta(0)
+        while not self._stopping.wait(pause.total_seconds()):
+            try:
+                with acting(Origin(actor="worker")):
+                    job.run()
+            except Exception:  # noqa: BLE001 - an error never ends the worker
+                failures += 1
+                pause = back_off(failures)
+                logger.exception("worker.job-failed", job=job.name, again_in=pause.total_seconds())
+            else:
+                if failures:
+                    logger.info("worker.job-recovered", job=job.name)
+                failures, pause = 0, job.every
+
+    def _listen_to_signals(self) -> None:
+        if current_thread() is not main_thread():
+            return  # somebody else's process: its main thread calls stop()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            self.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+
+
+def back_off(failures: int) -> timedelta:
+    """The pause after this many failures in a row: 1 s, 2, 4… at most a minute."""
+    return min(LONGEST_BACK_OFF, timedelta(seconds=2 ** min(failures - 1, 16)))
+
+
+def purge(db: Database, clock: IClock) -> dict[str, int]:
+    """Delete what nothing needs any more; returns how many rows of which table.
+
+    Messages that can no longer be replayed, sessions a day after their last possible use (their SP
+    sessions go with them), failures of sign-in that no longer count.
+    """
+    now = clock.now()
+    removed = {
+        "authn_request": _purge(db, AuthnRequestRow, AuthnRequestRow.expires_at <= now),
+        "sso_session": _purge(db, SsoSessionRow, SsoSessionRow.expires_at <= now - SESSIONS_KEPT),
+        "throttle": _purge(db, ThrottleRow, ThrottleRow.last_failed_at <= now - WINDOW),
+    }
+    if any(removed.values()):
+        logger.info("worker.purged", **removed)
+    return removed
+
+
+def _purge(db: Database, row: Any, gone: ColumnElement[bool]) -> int:  # noqa: ANN401 - a mapped class
+    """Delete in chunks, each in a transaction of its own."""
+    table = cast("Table", row.__table__)
+    keys = tuple(table.primary_key.columns)
+    chunk = select(*keys).where(gone).limit(PURGE_CHUNK)
+    statement = delete(table).where(tuple_(*keys).in_(chunk))
+    removed = 0
+    while True:
+        with db.reading() as reading:
+            if reading.connection().execute(chunk).first() is None:
+                return removed
+        with db.unit_of_work() as work:
+            removed += work.connection().execute(statement).rowcount

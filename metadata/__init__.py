@@ -1,0 +1,1 @@
+"""The registry of service providers, and the IdP's own description."""

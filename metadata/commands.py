@@ -1,0 +1,222 @@
+"""The commands ``convergences sp …``."""
+
+from pathlib import Path
+
+import click
+
+from idp.cli import Cli, outside_unit_of_work
+from idp.errors import ConvergencesError, MetadataError, NotFound
+from idp.types import Encrypt, NameIDFormat, Sign, Structures
+from metadata.fetch import fetch
+from metadata.lint import examine
+from metadata.options import Choice, as_words, complete
+from metadata.parser import parse
+from metadata.registry import Registry, Written
+from metadata.report import as_json, details, line, lines_of
+from metadata.rule_sets import RULE_SETS
+from metadata.sources import is_url, read_argument, read_source
+
+NAME_ID_FORMATS = {each.value.rpartition(":")[2]: each for each in NameIDFormat}
+
+
+def register(group: click.Group) -> None:
+    """Add the commands of this room to ``convergences``."""
+    group.add_command(sp)
+
+
+@click.group()
+def sp() -> None:
+    """Fournisseurs de service : les applications qui reçoivent nos assertions."""
+
+
+@sp.command()
+@click.argument("source", metavar="FICHIER|URL", callback=read_argument)
+@click.option("--application", required=True, metavar="CODE", help="Code de l'application.")
+@click.option("--attributes", type=click.Choice(list(RULE_SETS)), help="Jeu d'attributs envoyés.")
+@click.option("--nameid", type=click.Choice(list(NAME_ID_FORMATS)), help="Identifiant envoyé.")
+@click.option("--sign", type=click.Choice([each.value for each in Sign]), help="Ce qui est signé.")
+@click.option("--encrypt", type=click.Choice([each.value for each in Encrypt]), help="Chiffrement.")
+@click.option(
+    "--structures",
+    type=click.Choice([each.value for each in Structures]),
+    help="Ce qui est envoyé d'une personne de plusieurs structures.",
+)
+@click.option("--replace", is_flag=True, help="Remplacer les métadonnées déjà enregistrées.")
+@click.pass_obj
+def add(  # noqa: PLR0913 - one argument for each option
+    cli: Cli,
+    source: tuple[str, bytes],
+    *,
+    application: str,
+    attributes: str | None,
+    nameid: str | None,
+    sign: str | None,
+    encrypt: str | None,
+    structures: str | None,
+    replace: bool,
+) -> None:
+    """Enregistrer une application à partir de ses métadonnées SAML."""
+    name, xml = source
+    choice = Choice(
+        rule_set=attributes,
+        name_id_format=NAME_ID_FORMATS[nameid] if nameid else None,
+        sign=Sign(sign) if sign else None,
+        encrypt=Encrypt(encrypt) if encrypt else None,
+        structures=Structures(structures) if structures else None,
+    )
+    registry = Registry(cli.services.core)
+    source_url = name if is_url(name) else None
+    try:
+        written = _write(registry, xml, choice, application, source_url, replace=replace)
+    except MetadataError as error:
+        raise _named(name, error) from error
+    entity_id = written.registration.entity_id
+    cli.services.directory.attach(entity_id, application)
+    text = f"{entity_id} est enregistré pour l'application {application}."
+    data = {"application": application, **as_json(written.registration, written.changes)}
+    cli.say("\n".join([text, *lines_of(written.registration, written.changes)]), data)
+
+
+def _write(
+    registry: Registry,
+    xml: bytes,
+    choice: Choice,
+    application: str,
+    source_url: str | None,
+    *,
+    replace: bool,
+) -> Written:
+    if replace:
+        try:
+            return registry.replace(xml, choice, source_url=source_url)
+        except NotFound:
+            pass  # nothing to replace yet: the same command may be given again and again
+    return registry.add(xml, choice, application=application, source_url=source_url)
+
+
+def _named(source: str, error: MetadataError) -> MetadataError:
+    text = f"{source} : {error.public}"
+    return MetadataError(text if error.cause == error.public else error.cause, public=text)
+
+
+@sp.command("list")
+@outside_unit_of_work
+@click.pass_obj
+def list_all(cli: Cli) -> None:
+    """Lister les fournisseurs de service."""
+    registrations = Registry(cli.services.core).list()
+    text = "\n".join(line(each) for each in registrations)
+    cli.say(
+        text or "Aucun fournisseur de service n'est enregistré.",
+        [as_json(each) for each in registrations],
+    )
+
+
+@sp.command()
+@click.argument("entity_id", metavar="ENTITYID")
+@outside_unit_of_work
+@click.pass_obj
+def show(cli: Cli, entity_id: str) -> None:
+    """Montrer un fournisseur de service."""
+    registration = Registry(cli.services.core).find(entity_id)
+    cli.say(details(registration), as_json(registration))
+
+
+@sp.command()
+@click.argument("target", metavar="[ENTITYID|FICHIER]", required=False)
+@outside_unit_of_work
+@click.pass_obj
+def check(cli: Cli, target: str | None) -> None:
+    """Vérifier les fournisseurs de service, l'un d'eux, ou un fichier avant de l'enregistrer."""
+    registry = Registry(cli.services.core)
+    if target is not None and not registry.exists(target) and Path(target).is_file():
+        _check_file(cli, target)
+        return
+    found = registry.list() if target is None else (registry.find(target),)
+    unusable = [each.entity_id for each in found if each.problem]
+    lines = [text for each in found for text in (line(each), *lines_of(each))]
+    cli.say(
+        "\n".join(lines) or "Aucun fournisseur de service n'est enregistré.",
+        [as_json(each) for each in found],
+    )
+    if unusable:
+        text = f"Inutilisable : {', '.join(unusable)}."
+        raise MetadataError(text, public=text)
+
+
+def _check_file(cli: Cli, path: str) -> None:
+    now = cli.services.clock.now()
+    try:
+        parsed = parse(read_source(path), now=now)
+        options = complete(Choice(), parsed, application="")
+        warnings = examine(parsed, options, now=now)
+    except MetadataError as error:
+        raise _named(path, error) from error
+    lines = [f"{path} : {parsed.entity_id} peut être enregistré."]
+    lines += [f"  Attention : {warning}" for warning in warnings]
+    data = {"entity_id": parsed.entity_id, "warnings": list(warnings), **as_words(options)}
+    cli.say("\n".join(lines), data)
+
+
+@sp.command()
+@click.argument("entity_ids", metavar="[ENTITYID]…", nargs=-1)
+@outside_unit_of_work
+@click.pass_obj
+def refresh(cli: Cli, entity_ids: tuple[str, ...]) -> None:
+    """Relire les métadonnées à leur adresse et montrer ce qui a changé."""
+    registry = Registry(cli.services.core)
+    chosen = entity_ids or tuple(each.entity_id for each in registry.list() if each.source_url)
+    lines: list[str] = []
+    data: list[dict[str, object]] = []
+    failed: list[str] = []
+    for entity_id in chosen:
+        try:
+            written = _refresh(registry, entity_id)
+        except ConvergencesError as error:
+            failed.append(entity_id)
+            lines.append(f"{entity_id} : non actualisé. {error.public}")
+            data.append({"entity_id": entity_id, "problem": error.public})
+        else:
+            state = "actualisé" if written.changes else "sans changement"
+            lines += [f"{entity_id} : {state}", *lines_of(written.registration, written.changes)]
+            data.append(as_json(written.registration, written.changes))
+    cli.say("\n".join(lines) or "Aucun fournisseur de service n'a d'adresse à relire.", data)
+    if failed:
+        text = f"Non actualisé : {', '.join(failed)}."
+        raise MetadataError(text, public=text)
+
+
+def _refresh(registry: Registry, entity_id: str) -> Written:
+    """One SP in a unit of work of its own: a slow one must not hold the database's lock."""
+    source_url = registry.find(entity_id).source_url
+    if source_url is None:
+        text = "Enregistré à partir d'un fichier : donnez le nouveau avec « sp add --replace »."
+        raise MetadataError(text, public=text)
+    return registry.refresh(entity_id, fetch(source_url))
+
+
+@sp.command()
+@click.argument("entity_id", metavar="ENTITYID")
+@click.pass_obj
+def disable(cli: Cli, entity_id: str) -> None:
+    """Fermer un fournisseur de service sans l'oublier."""
+    Registry(cli.services.core).disable(entity_id)
+    cli.say(f"{entity_id} est désactivé.", {"entity_id": entity_id, "enabled": False})
+
+
+@sp.command()
+@click.argument("entity_id", metavar="ENTITYID")
+@click.pass_obj
+def enable(cli: Cli, entity_id: str) -> None:
+    """Rouvrir un fournisseur de service désactivé."""
+    Registry(cli.services.core).enable(entity_id)
+    cli.say(f"{entity_id} est activé.", {"entity_id": entity_id, "enabled": True})
+
+
+@sp.command()
+@click.argument("entity_id", metavar="ENTITYID")
+@click.pass_obj
+def remove(cli: Cli, entity_id: str) -> None:
+    """Oublier un fournisseur de service."""
+    Registry(cli.services.core).remove(entity_id)
+    cli.say(f"{entity_id} est retiré.", {"entity_id": entity_id, "removed": True})

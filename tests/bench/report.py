@@ -1,0 +1,110 @@
+"""The rows of the bench: one table for a reader, one JSON document for programs."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.yardstick import Yardstick
+
+HEADER = (
+    "#", "what", "figure", "goal", "", "CPU ms", "IFMA off", "p50 ms", "p95 ms", "RSA ms",
+)  # fmt: skip
+LEFT = {0, 1, 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A row of sign-ons: CPU of the server for each one, times at the client; milliseconds."""
+
+    sign_ons: int
+    cpu: float
+    p50: float
+    p95: float
+    yardstick: Yardstick
+
+    @property
+    def units(self) -> float:
+        """CPU in RSA-2048 private operations."""
+        return self.cpu / self.yardstick.plain
+
+    @property
+    def units_without_ifma(self) -> float:
+        """The same CPU in the slower operations of a processor without AVX-512 IFMA."""
+        return self.cpu / self.yardstick.without_ifma
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure; ``goal`` is the most that meets it, None when nothing was promised."""
+
+    number: str
+    what: str
+    figure: float
+    unit: str
+    goal: float | None = None
+    load: Load | None = None
+
+    @property
+    def verdict(self) -> str:
+        """``met``, ``missed``, or nothing where nothing was promised."""
+        if self.goal is None:
+            return ""
+        return "met" if self.figure <= self.goal else "missed"
+
+    def cells(self) -> list[str]:
+        """The texts of the table's columns."""
+        goal = "" if self.goal is None else f"≤ {self.goal:g} {self.unit}"
+        cells = [self.number, self.what, f"{self.figure:.2f} {self.unit}", goal, self.verdict]
+        if self.load is None:
+            return [*cells, "", "", "", "", ""]
+        load = self.load
+        numbers = (load.cpu, load.units_without_ifma, load.p50, load.p95, load.yardstick.plain)
+        return [*cells, *(f"{number:.2f}" for number in numbers[:-1]), f"{numbers[-1]:.3f}"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that the table shows, unrounded."""
+        document = {**asdict(self), "verdict": self.verdict or None}
+        if self.load is not None:
+            document["load"] |= {
+                "units": self.load.units,
+                "units_without_ifma": self.load.units_without_ifma,
+            }
+        return document
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that this many percent do not exceed (nearest rank).
+
+    Raises:
+        ValueError: there is no value.
+    """
+    if not values:
+        raise ValueError("a percentile of nothing")
+    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows under their header, columns aligned."""
+    lines = [list(HEADER), *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    aligned = [_line(line, widths) for line in lines]
+    return "\n".join([aligned[0], "-" * sum(widths, 2 * len(widths) - 2), *aligned[1:]])
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """Write the document whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f"{path.name}.new")
+    half.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    half.replace(path)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [
+        cell.ljust(width) if column in LEFT else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()

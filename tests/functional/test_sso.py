@@ -1,0 +1,374 @@
+"""Sign-on as an SP and a browser see it: what leaves, what does not, and who is asked what."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from lxml import etree
+from sqlalchemy import select
+from webtest import TestApp
+
+from idp.audit import AuditEvent
+from idp.saml.names import q
+from idp.types import NameIDFormat
+from metadata.registry import Registry
+from tests.common.fake_sp import SAML, SAMLP, FakeSP, status_of
+from tests.functional.conftest import Visitor, World, text_of
+
+CASES = {
+    "bip": {},
+    "net-cap": {},
+    "net-cotisations": {"response_signed": False},
+    "site": {"assertion_signed": False},
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_an_agent_reaches_each_sp_from_the_sp(code: str, world: World, visitor: Visitor) -> None:
+    sp = world.sps[code]
+    request_id, page = visitor.open(sp, now=world.now)
+    assert page.request.path == "/connexion"
+    received = world.consume(sp, visitor.sign_in("agent", page), request_id, **CASES[code])
+    assert received.relay_state == "retour"
+    again_id, again = visitor.open(sp, now=world.now)
+    assert again.request.path == "/saml/sso", "a Redirect request of a signed-in person: at once"
+    assert world.consume(sp, again, again_id, **CASES[code]).authn_instant == received.authn_instant
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_an_agent_reaches_each_sp_from_its_tile(code: str, world: World, visitor: Visitor) -> None:
+    sp = world.sps[code]
+    portal = visitor.sign_in("agent")
+    tile = portal.click(href="/saml/sso/init", index=sorted(world.sps).index(code), verbose=False)
+    assert sp.entity_id.encode() in tile.request.query_string.encode() or sp.acs in tile.text
+    received = world.consume(sp, tile, None, **CASES[code])
+    assert received.in_response_to is None
+
+
+def test_only_the_roles_on_this_sp_leave_and_nothing_that_no_rule_names(
+    world: World, visitor: Visitor
+) -> None:
+    visitor.sign_in("agent")
+    request_id, page = visitor.open(world.sps["bip"], now=world.now)
+    assert world.consume(world.sps["bip"], page, request_id).attributes == {
+        "uid": ["agent@demo.example"],
+        "mail": ["agent@demo.example"],
+        "givenName": ["Léa"],
+        "sn": ["Noël"],
+        "displayName": ["Léa Noël"],
+        "role": ["gest", "lecteur é"],
+        "structure": ["vitry"],
+    }
+    request_id, page = visitor.open(world.sps["net-cotisations"], now=world.now)
+    received = world.consume(world.sps["net-cotisations"], page, request_id, response_signed=False)
+    assert received.attributes["role"] == ["gest@vitry"]
+
+
+def test_an_authn_request_by_post_goes_on_at_our_own_address(
+    world: World, visitor: Visitor
+) -> None:
+    visitor.sign_in("agent")
+    sp = world.sps["bip"]
+    request = sp.authn_request(now=world.now)
+    answer = visitor.app.post("/saml/sso", sp.post_form(request, "é\t+"))
+    assert answer.status_int == 303
+    assert answer.location.startswith("http://localhost:6543/saml/sso/suite?flow=")
+    received = world.consume(sp, visitor.follow(answer), request.get("ID"))
+    assert received.relay_state == "é\t+"
+
+
+def test_without_a_role_the_page_names_the_application_and_the_referents_and_nothing_leaves(
+    world: World, visitor: Visitor
+) -> None:
+    visitor.sign_in("sansdroit")
+    for answer in (
+        visitor.open(world.sps["bip"], now=world.now)[1],
+        visitor.app.get(f"/saml/sso/init?sp={world.sps['bip'].entity_id}", status="*"),
+    ):
+        assert answer.status_int == 403
+        assert "SAMLResponse" not in answer.text
+        assert "BIP" in text_of(answer)
+        assert "Rémi Fort" in text_of(answer)
+
+
+def test_a_person_of_two_structures_is_asked_and_only_the_chosen_one_leaves(
+    world: World, visitor: Visitor
+) -> None:
+    visitor.sign_in("multi")
+    sp = world.sps["net-cap"]
+    request_id, page = visitor.open(sp, now=world.now)
+    assert "Pour quelle structure travaillez-vous ?" in text_of(page)
+    form = next(one for one in page.forms.values() if "membership" in one.fields)
+    answer = form.submit("membership", value=world.memberships["multi/ivry"])
+    received = world.consume(sp, visitor.follow(answer), request_id)
+    released = dict(received.attributes)
+    assert released["urn:oid:2.5.4.11"] == ["ivry"]
+    assert released["urn:oid:2.5.4.72"] == ["lecteur é"]
+    assert "vitry" not in str(released).lower()
+
+    world.clock.advance(timedelta(seconds=5))
+    again_id, again = visitor.open(sp, now=world.now)
+    assert world.consume(sp, again, again_id).attributes == received.attributes, "remembered"
+
+
+def test_a_foreign_membership_cannot_be_chosen(
+    world: World, visitor: Visitor, another_visitor: Callable[[], Visitor]
+) -> None:
+    visitor.sign_in("multi")
+    sp = world.sps["net-cap"]
+    _, page = visitor.open(sp, now=world.now)
+    form = next(one for one in page.forms.values() if "membership" in one.fields)
+    fields = {"csrf_token": form["csrf_token"].value, "flow": form["flow"].value}
+    for membership in (world.memberships["agent/vitry"], "", "x"):
+        answer = visitor.app.post("/saml/sso/structure", {**fields, "membership": membership})
+        assert "Pour quelle structure" in text_of(visitor.follow(answer))
+    stranger = another_visitor()
+    answer = stranger.app.get(f"/saml/sso/structure?flow={fields['flow']}", status="*")
+    assert answer.status_int == 303
+    assert "/connexion" in answer.location
+
+
+def test_scoped_and_parallel_sps_receive_every_structure(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("multi")
+    request_id, page = visitor.open(world.sps["net-cotisations"], now=world.now)
+    scoped = world.consume(
+        world.sps["net-cotisations"], page, request_id, response_signed=False
+    ).attributes
+    assert sorted(scoped["role"]) == ["gest@vitry", "lecteur é@ivry"]
+    request_id, page = visitor.open(world.sps["site"], now=world.now)
+    site = world.consume(world.sps["site"], page, request_id, assertion_signed=False).attributes
+    assert set(zip(site["role"], site["structure"], strict=True)) == {
+        ("gest", "vitry"),
+        ("lecteur é", "ivry"),
+    }
+
+
+def test_a_withdrawn_role_is_gone_from_the_next_assertion(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    world.directory.unassign(world.memberships["agent/vitry"], "bip", "lect")
+    request_id, page = visitor.open(world.sps["bip"], now=world.now)
+    assert world.consume(world.sps["bip"], page, request_id).attributes["role"] == ["gest"]
+
+
+def test_a_locked_account_is_out_at_its_next_request(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    world.directory.lock(world.people["agent"])
+    assert visitor.open(world.sps["bip"], now=world.now)[1].request.path == "/connexion"
+    assert visitor.follow(visitor.app.get("/")).request.path == "/connexion"
+
+
+def test_a_persistent_name_id_is_pairwise_and_stays(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    sp = world.sps["bip"]
+    values = set()
+    for _ in range(2):
+        request_id, page = visitor.open(sp, now=world.now)
+        received = world.consume(sp, page, request_id)
+        assert received.name_id_format == NameIDFormat.PERSISTENT
+        values.add(received.name_id)
+    assert len(values) == 1
+    assert "agent" not in values.pop()
+
+
+def test_a_transient_name_id_is_new_each_time(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    sp = world.sps["net-cap"]
+    values = []
+    for _ in range(2):
+        request_id, page = visitor.open(sp, now=world.now)
+        received = world.consume(sp, page, request_id)
+        assert received.name_id_format == NameIDFormat.TRANSIENT
+        values.append(received.name_id)
+    assert len(set(values)) == 2
+
+
+def test_force_authn_asks_for_the_password_again(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    world.clock.advance(timedelta(minutes=5))
+    asked_at = world.now
+    request_id, page = visitor.open(world.sps["bip"], now=asked_at, ForceAuthn="1")
+    assert page.request.path == "/connexion"
+    world.clock.advance(timedelta(seconds=20))
+    received = world.consume(world.sps["bip"], visitor.sign_in("agent", page), request_id)
+    assert received.authn_instant >= asked_at
+
+
+@pytest.mark.parametrize("binding", ["redirect", "post"])
+def test_is_passive_never_shows_a_page(binding: str, world: World, visitor: Visitor) -> None:
+    sp = world.sps["net-cap"]
+
+    def ask() -> tuple[str, etree._Element]:
+        request = sp.authn_request(now=world.now, IsPassive="true")
+        if binding == "redirect":
+            answer = visitor.app.get(f"/saml/sso?{sp.redirect_query(request)}")
+        else:
+            answer = visitor.app.post("/saml/sso", sp.post_form(request))
+        _, response, _ = sp.read_page(visitor.follow(answer).text)
+        return request.get("ID"), response
+
+    request_id, response = ask()
+    assert status_of(response) == ("Responder", "NoPassive"), "nobody is signed in"
+    assert response.get("InResponseTo") == request_id
+    visitor.sign_in("multi")
+    assert status_of(ask()[1]) == ("Responder", "NoPassive"), "the structure would be asked"
+
+
+def test_is_passive_without_a_role_is_denied(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("sansdroit")
+    sp = world.sps["net-cap"]
+    _, page = visitor.open(sp, now=world.now, IsPassive="true")
+    assert status_of(sp.read_page(page.text)[1]) == ("Responder", "RequestDenied")
+
+
+def test_is_passive_answers_a_signed_in_person(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    sp = world.sps["net-cap"]
+    request_id, page = visitor.open(sp, now=world.now, IsPassive="true")
+    assert world.consume(sp, page, request_id).attributes
+
+
+def _policy(**attributes: str) -> etree._Element:
+    return etree.Element(q("samlp", "NameIDPolicy"), attributes)
+
+
+def _context(class_ref: str, comparison: str = "exact") -> etree._Element:
+    node = etree.Element(q("samlp", "RequestedAuthnContext"), {"Comparison": comparison})
+    etree.SubElement(node, q("saml", "AuthnContextClassRef")).text = class_ref
+    return node
+
+
+def _subject(value: str) -> etree._Element:
+    node = etree.Element(q("saml", "Subject"), nsmap={"saml": SAML, "samlp": SAMLP})
+    etree.SubElement(node, q("saml", "NameID")).text = value
+    return node
+
+
+X509 = "urn:oasis:names:tc:SAML:2.0:ac:classes:X509"
+PERSISTENT = NameIDFormat.PERSISTENT
+
+
+@pytest.mark.parametrize(
+    ("code", "child", "status"),
+    [
+        ("net-cap", _policy(Format=NameIDFormat.EMAIL_ADDRESS), "InvalidNameIDPolicy"),
+        ("net-cap", _policy(Format="urn:example:kerberos"), "InvalidNameIDPolicy"),
+        ("net-cap", _policy(SPNameQualifier="https://bip.example"), "InvalidNameIDPolicy"),
+        ("net-cap", _policy(Format=PERSISTENT), "InvalidNameIDPolicy"),
+        ("net-cap", _context(X509), "NoAuthnContext"),
+        ("net-cap", _context(X509, "minimum"), "NoAuthnContext"),
+        ("net-cap", _subject("someone@else.example"), "UnknownPrincipal"),
+    ],
+)
+def test_what_cannot_be_met_is_answered_with_a_status(
+    code: str, child: etree._Element, status: str, world: World, visitor: Visitor
+) -> None:
+    visitor.sign_in("agent")
+    sp = world.sps[code]
+    request = sp.authn_request(child, now=world.now)
+    answer = visitor.app.get(f"/saml/sso?{sp.redirect_query(request)}")
+    _, response, _ = sp.read_page(answer.text)
+    assert status_of(response)[1] == status
+    assert response.find(q("saml", "Assertion")) is None
+
+
+def test_a_policy_may_pick_an_allowed_format_and_the_subject_may_be_named(
+    world: World, visitor: Visitor
+) -> None:
+    visitor.sign_in("agent")
+    sp = world.sps["net-cap"]
+    policy = _policy(Format=PERSISTENT, AllowCreate="true")
+    request = sp.authn_request(_subject("AGENT@demo.example"), policy, now=world.now)
+    answer = visitor.app.get(f"/saml/sso?{sp.redirect_query(request)}")
+    received = world.consume(sp, answer, request.get("ID"))
+    assert received.name_id_format == PERSISTENT
+
+
+def test_backing_out_tells_the_sp(world: World, visitor: Visitor) -> None:
+    sp = world.sps["bip"]
+    request_id, page = visitor.open(sp, now=world.now)
+    form = next(one for one in page.forms.values() if one.action.endswith("/saml/sso/annuler"))
+    _, response, relay_state = sp.read_page(form.submit().text)
+    assert status_of(response) == ("Responder", "AuthnFailed")
+    assert (response.get("InResponseTo"), relay_state) == (request_id, "retour")
+
+
+def test_a_replayed_request_is_refused_while_pending_and_once_answered(
+    world: World, visitor: Visitor
+) -> None:
+    sp = world.sps["bip"]
+    query = sp.redirect_query(sp.authn_request(now=world.now))
+    first = visitor.app.get(f"/saml/sso?{query}")
+    assert first.status_int == 303
+    assert visitor.app.get(f"/saml/sso?{query}", status=400).status_int == 400
+    visitor.sign_in("agent")
+    assert "SAMLResponse" in visitor.follow(first).text
+    answer = visitor.app.get(f"/saml/sso?{query}", status=400)
+    assert "SAMLResponse" not in answer.text
+
+
+def test_a_pending_sign_on_is_answered_once(world: World, visitor: Visitor) -> None:
+    sp = world.sps["bip"]
+    _, page = visitor.open(sp, now=world.now)
+    flow = page.request.params["flow"]
+    assert "SAMLResponse" in visitor.sign_in("agent", page).text
+    again = visitor.app.get(f"/saml/sso/suite?flow={flow}", status="*")
+    assert "SAMLResponse" not in again.text
+    assert again.status_int == 400
+
+
+@pytest.mark.parametrize("code", ["bip", "net-cap"])
+def test_a_disabled_sp_is_refused(code: str, world: World, visitor: Visitor) -> None:
+    sp = world.sps[code]
+    Registry(world.services.core).disable(sp.entity_id)
+    world.services.service_providers._snapshot.forget()
+    visitor.sign_in("agent")
+    answer = visitor.open(sp, now=world.now)[1]
+    assert answer.status_int == 400
+    assert "SAMLResponse" not in answer.text
+
+
+def test_an_unknown_sp_gets_a_page_and_nothing_leaves(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    answer = visitor.open(FakeSP("inconnu"), now=world.now)[1]
+    assert answer.status_int == 400
+    assert "n'est pas enregistrée" in text_of(answer)
+    assert answer.headers["X-Request-Id"] in text_of(answer)
+
+
+def test_the_hand_over_page_has_its_own_policy_and_is_not_kept(
+    world: World, visitor: Visitor
+) -> None:
+    visitor.sign_in("agent")
+    page = visitor.open(world.sps["bip"], now=world.now)[1]
+    policy = page.headers["Content-Security-Policy"]
+    assert "form-action" not in policy
+    assert "unsafe-inline" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_the_metadata_is_signed_and_says_where_to_go(app: TestApp, world: World) -> None:
+    answer = app.get("/saml/metadata")
+    assert answer.content_type == "application/samlmetadata+xml"
+    root = etree.fromstring(answer.body)
+    locations = {node.get("Location") for node in root.iter(q("md", "SingleSignOnService"))}
+    assert locations == {"http://localhost:6543/saml/sso"}
+    assert root.get("entityID") == "http://localhost:6543/saml/metadata"
+    again = app.get("/saml/metadata", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_int == 304
+    del world
+
+
+def test_every_sign_on_and_refusal_is_in_the_journal(world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    visitor.open(world.sps["bip"], now=world.now)
+    with world.services.db.reading() as session:
+        events = list(session.scalars(select(AuditEvent).order_by(AuditEvent.id)))
+    ours = [event for event in events if event.code.startswith("sign-")]
+    assert [event.code for event in ours] == ["sign-in.success", "sign-on.success"]
+    assert ours[1].subject_id == world.people["agent"]
+    assert ours[1].actor == world.people["agent"]
+    assert ours[1].entity_id == world.sps["bip"].entity_id
+    assert ours[1].parameters["roles"] == ["gest@vitry", "lecteur é@vitry"]
+    assert ours[1].request_id

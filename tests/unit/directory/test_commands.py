@@ -1,0 +1,225 @@
+"""The commands, as `convergences` runs them."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import func, select
+
+from directory.commands import register
+from directory.demonstration import PASSWORD, load
+from directory.models import Account, Assignment, Mandate, Structure
+from idp.errors import ConvergencesError, NotFound
+from idp.services import Services
+from idp.types import NotEntitled
+
+ENTITIES = {
+    code: f"https://{code}.example" for code in ("bip", "net-cotisations", "net-cap", "site")
+}
+
+
+@dataclass
+class FakeCli:
+    """What idp.cli.Cli gives to a command; keeps what is said."""
+
+    services: Services
+    as_json: bool = False
+    said: list[tuple[str, object]] = field(default_factory=list)
+
+    def say(self, text: str, data: object = None) -> None:
+        self.said.append((text, data))
+        json.dumps(data)
+
+
+class Runner:
+    def __init__(self, services: Services) -> None:
+        self.cli = FakeCli(services)
+        self.group = click.Group()
+        register(self.group)
+
+    def __call__(self, *words: str, stdin: str = "") -> Result:
+        return CliRunner().invoke(
+            self.group, words, obj=self.cli, input=stdin, catch_exceptions=False
+        )
+
+    def ok(self, *words: str, stdin: str = "") -> object:
+        result = self(*words, stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return self.cli.said[-1][1]
+
+    @contextmanager
+    def refused(self):  # noqa: ANN201 - a context manager
+        before = len(self.cli.said)
+        with pytest.raises(ConvergencesError):
+            yield
+        assert len(self.cli.said) == before
+
+
+@pytest.fixture
+def run(services: Services) -> Runner:
+    runner = Runner(services)
+    runner.ok("structure", "add", "cig", "cig-pc")
+    runner.ok("structure", "add", "a", "Ville A", "--parent", "cig", "--siret", "21930000100019")
+    runner.ok("application", "add", "bip", "BIP", "--url", "https://bip.example/")
+    runner.ok("role", "add", "bip", "lecteur", "Lecteur", "--value", "LECT")
+    return runner
+
+
+def add(run: Runner, mail: str, *more: str, stdin: str = "") -> object:
+    words = ("account", "add", mail, "--name", "Nom", "--first-name", "Prénom")
+    return run.ok(*words, "--structure", "a", *more, stdin=stdin)
+
+
+def test_structures(run: Runner) -> None:
+    listed = run.ok("structure", "list")
+    assert isinstance(listed, list)
+    assert [(one["code"], one["depth"]) for one in listed] == [("cig", 0), ("a", 1)]
+    assert run.cli.said[-1][0] == "cig  cig-pc\n  a  Ville A"
+    with run.refused():
+        run("structure", "add", "a", "Encore")
+
+
+def test_account_with_password(run: Runner, services: Services) -> None:
+    add(run, "one@ville.fr", "--password-stdin", "--no-mail", stdin="une phrase assez longue\n")
+    subject = services.directory.authenticate("one@ville.fr", "une phrase assez longue")
+    run.ok("account", "lock", "one@ville.fr")
+    assert services.directory.find_subject(subject.id) is None
+    run.ok("account", "unlock", "one@ville.fr")
+    assert services.directory.find_subject(subject.id) is not None
+    run.ok("account", "delete", "one@ville.fr")
+    assert services.directory.find_subject(subject.id) is None
+    run.ok("account", "restore", "one@ville.fr")
+    assert services.directory.find_subject(subject.id) is not None
+
+
+@pytest.mark.parametrize("stdin", ["", "\n", "court\n"])
+def test_password_refused(run: Runner, stdin: str, services: Services) -> None:
+    words = ("account", "add", "one@ville.fr", "--name", "N", "--first-name", "P")
+    with run.refused():
+        run(*words, "--structure", "a", "--password-stdin", stdin=stdin)
+    with services.db.reading() as session:
+        assert session.scalars(select(Account)).all() == []
+
+
+def test_known_address_gets_a_confirmed_membership(run: Runner) -> None:
+    add(run, "one@ville.fr")
+    words = ("account", "add", "ONE@ville.fr", "--name", "X", "--first-name", "Y")
+    added = run.ok(*words, "--structure", "cig")
+    assert isinstance(added, dict)
+    assert (added["created"], added["confirmed"]) == (False, True)
+    assert add(run, "rh@ville.fr")["warnings"]  # type: ignore[index]
+
+
+def test_show(run: Runner) -> None:
+    add(run, "one@ville.fr")
+    run.ok("assign", "one@ville.fr", "--structure", "a", "--role", "bip:lecteur")
+    run.ok("mandate", "add", "one@ville.fr", "--structure", "a", "--application", "bip")
+    shown = run.ok("account", "show", "one@ville.fr")
+    assert isinstance(shown, dict)
+    assert shown["memberships"][0]["roles"][0]["role"] == "lecteur"
+    text = run.cli.said[-1][0]
+    assert text.splitlines()[0] == "Prénom Nom <one@ville.fr> : actif"
+    assert "bip:lecteur" in text
+    assert "référent de a" in text
+    with run.refused():
+        run("account", "show", "nobody@ville.fr")
+
+
+@pytest.mark.parametrize("until", ["2026-11-25", "25/11/2026"])
+def test_dates_are_whole_days(run: Runner, services: Services, until: str) -> None:
+    add(run, "one@ville.fr")
+    role = ("one@ville.fr", "--structure", "a", "--role", "bip:lecteur")
+    run.ok("assign", *role, "--from", "2026-11-20", "--until", until)
+    assert held(services) == [
+        (datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 26, tzinfo=UTC))
+    ]
+    run.ok("unassign", *role, "--from", "24/11/2026")
+    assert held(services)[0][1] == datetime(2026, 11, 24, tzinfo=UTC)
+    run.ok("unassign", *role, "--until", "2026-11-22")
+    assert held(services)[0][1] == datetime(2026, 11, 23, tzinfo=UTC)
+    run.ok("unassign", *role)
+    assert held(services) == []
+    with pytest.raises(NotFound):
+        run("unassign", *role)
+
+
+def held(services: Services) -> list[tuple[datetime | None, datetime | None]]:
+    with services.db.reading() as session:
+        rows = session.execute(select(Assignment.valid_from, Assignment.valid_until))
+        return [(row.valid_from, row.valid_until) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("assign", "x@y.fr", "--structure", "a", "--role", "bip"),
+        ("assign", "x@y.fr", "--structure", "a", "--role", "bip:l", "--from", "31/02/2026"),
+        (
+            "unassign",
+            "x@y.fr",
+            "--structure",
+            "a",
+            "--role",
+            "b:l",
+            "--from",
+            "2026-01-01",
+            "--until",
+            "2026-01-02",
+        ),
+        ("mandate", "add", "x@y.fr"),
+        ("mandate", "add", "x@y.fr", "--central", "--structure", "a"),
+        ("mandate", "add", "x@y.fr", "--central", "--until", "2026-01-02"),
+    ],
+)
+def test_wrong_use(run: Runner, words: tuple[str, ...]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_mandates(run: Runner, services: Services) -> None:
+    add(run, "one@ville.fr")
+    run.ok("application", "add", "cap", "CAP")
+    place = ("one@ville.fr", "--structure", "a", "--application", "bip")
+    run.ok("mandate", "add", *place, "cap", "--until", "2027-01-01")
+    with services.db.reading() as session:
+        mandate = session.scalars(select(Mandate)).one()
+        assert sorted(one.code for one in mandate.applications) == ["bip", "cap"]
+    run.ok("mandate", "remove", *place)
+    run.ok("mandate", "remove", "one@ville.fr", "--structure", "a")
+    run.ok("mandate", "add", "one@ville.fr", "--central")
+    with run.refused():
+        run("mandate", "remove", "one@ville.fr", "--central")
+
+
+# --- the demonstration -----------------------------------------------------------------------
+
+
+def test_demonstration(services: Services) -> None:
+    assert load(services.core)
+    assert not load(services.core)
+    directory = services.directory
+    for code, entity_id in ENTITIES.items():
+        directory.attach(entity_id, code)
+    people = {
+        name: directory.authenticate(f"{name}@demo.example", PASSWORD)
+        for name in ("agent", "referent", "referent.b", "correspondant", "multi", "sansdroit")
+    }
+    for entity_id in ENTITIES.values():
+        assert isinstance(directory.entitlements(people["agent"].id, entity_id), tuple)
+        refused = directory.entitlements(people["sansdroit"].id, entity_id)
+        assert isinstance(refused, NotEntitled)
+        assert [one.mail for one in refused.referents] == ["referent@demo.example"]
+    assert len(directory.tiles(people["agent"].id)) == len(ENTITIES)
+    for code in ("bip", "net-cap", "site"):
+        found = directory.entitlements(people["multi"].id, ENTITIES[code])
+        assert isinstance(found, tuple)
+        first, second = found
+        assert set(first.roles).isdisjoint(second.roles)
+        assert {first.siret, second.siret} == {"21930000100019", "21940000200016"}
+    with services.db.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Account)) == 31
+        codes = set(session.scalars(select(Structure.code)))
+    assert {"cig-pc", "collectivites", "collectivite-a", "collectivite-b"} <= codes

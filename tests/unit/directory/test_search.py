@@ -1,0 +1,30 @@
+import pytest
+
+from directory.search import mail_key, search_key
+
+
+@pytest.mark.parametrize(
+    ("texts", "key"),
+    [
+        (("Leïla",), "leila"),
+        (("LEÏLA", "Bénali"), "leila benali"),
+        (("Cœur", "Lætitia"), "coeur laetitia"),
+        (("Jean-Pierre", "d'Almeida"), "jean pierre d almeida"),
+        (("Jean\u2010Pierre".replace("\u2010", "-"), "d\u2019Almeida"), "jean pierre d almeida"),
+        (("  Le   Guen ", ""), "le guen"),
+        (("Straße",), "strasse"),
+        (("e\u0301",), "e"),
+    ],
+)
+def test_search_key(texts: tuple[str, ...], key: str) -> None:
+    assert search_key(*texts) == key
+
+
+@pytest.mark.parametrize("mail", [" Leila@Ville-A.fr", "leila@ville-a.fr ", "LEILA@VILLE-A.FR"])
+def test_mail_key_folds_case_and_spaces(mail: str) -> None:
+    assert mail_key(mail) == "leila@ville-a.fr"
+
+
+def test_mail_key_keeps_accents_and_composes_them() -> None:
+    assert mail_key("He\u0301le\u0300ne@ville.fr") == "hélène@ville.fr"
+    assert mail_key("hélène@ville.fr") != mail_key("helene@ville.fr")

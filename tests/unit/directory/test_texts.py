@@ -1,0 +1,103 @@
+import pytest
+
+from directory import password_policy
+from directory.services.texts import (
+    clean_code,
+    clean_mail,
+    clean_siret,
+    clean_text,
+    is_generic,
+)
+from idp.errors import DirectoryError
+
+
+def test_clean_text() -> None:
+    assert clean_text("  Le   Guen\n", "Nom", 100) == "Le Guen"
+    for wrong in ("", "  ", "x" * 101, "a\x00b", "a\u202eb"):
+        with pytest.raises(DirectoryError) as caught:
+            clean_text(wrong, "Nom", 100)
+        assert caught.value.public.startswith("Nom : ")
+
+
+@pytest.mark.parametrize("code", ["", "é", "a b", "a@b", "a:b", "-a", "x" * 65, "a/b", "a\n"])
+def test_codes_refused(code: str) -> None:
+    with pytest.raises(DirectoryError, match="code"):
+        clean_code(code)
+
+
+@pytest.mark.parametrize("code", ["a", "collectivite-a", "A.1_b", "x" * 64])
+def test_codes_taken(code: str) -> None:
+    assert clean_code(code) == code
+
+
+@pytest.mark.parametrize("mail", ["", "nobody", "a b@c.fr", "@c.fr", "a@", "a@b@c.fr", "a@b..fr"])
+def test_mails_refused(mail: str) -> None:
+    with pytest.raises(DirectoryError):
+        clean_mail(mail)
+
+
+def test_mail_taken_as_typed() -> None:
+    assert clean_mail(" Agent.Un@demo.example ") == "Agent.Un@demo.example"
+
+
+@pytest.mark.parametrize(
+    ("mail", "generic"),
+    [
+        ("rh@ville.fr", True),
+        ("Contact@ville.fr", True),
+        ("mairie@ville.fr", True),
+        ("mairie-annexe@ville.fr", True),
+        ("service-rh@ville.fr", True),
+        ("marie.rh@ville.fr", False),
+        ("agent@demo.example", False),
+        ("correspondant@demo.example", False),
+    ],
+)
+def test_generic_addresses(mail: str, generic: bool) -> None:  # noqa: FBT001
+    assert is_generic(mail) == generic
+
+
+def test_siret() -> None:
+    assert clean_siret("219 300 001 00019") == "21930000100019"
+    assert clean_siret("35600000000048") == "35600000000048"  # La Poste: Luhn holds
+    assert clean_siret("35600000049837") == "35600000049837"  # La Poste: a sum of digits
+    for wrong in ("21930000100018", "2193000010001", "2193000010001a", "²1930000100019", ""):
+        with pytest.raises(DirectoryError):
+            clean_siret(wrong)
+
+
+# --- passwords -------------------------------------------------------------------------------
+
+PERSONAL = ("Martin", "Jean-Pierre", "jp.martin", "Ville de Montrieux")
+
+
+@pytest.mark.parametrize(
+    ("password", "privileged"),
+    [
+        ("onze lettre", False),
+        ("quatorze lettr", True),
+        ("x" * 1025, False),
+        ("martin-1234567", False),
+        ("Jean-Pierre-Martin-2026", True),
+        ("montrieuxville2026!", False),
+        ("MARTIN martin Martin", True),
+    ],
+)
+def test_passwords_refused(password: str, privileged: bool) -> None:  # noqa: FBT001
+    with pytest.raises(DirectoryError) as caught:
+        password_policy.check(password, privileged=privileged, personal=PERSONAL)
+    assert password not in caught.value.public + caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("password", "privileged"),
+    [
+        ("douze lettre", False),
+        ("quinze lettres.", True),
+        ("x" * 1024, True),
+        ("Martin préfère le thé vert", True),
+        ("194837265019", False),
+    ],
+)
+def test_passwords_taken(password: str, privileged: bool) -> None:  # noqa: FBT001
+    password_policy.check(password, privileged=privileged, personal=PERSONAL)

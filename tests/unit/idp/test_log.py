@@ -1,0 +1,124 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from idp import log
+from idp.context import Origin, acting
+from idp.log import logger
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    stream = io.StringIO()
+    log.configure(demonstration=False, stream=stream)
+    return stream
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_says_what_when_where_and_on_whose_behalf(stream: io.StringIO) -> None:
+    with acting(Origin(actor="lea", request_id="r1")):
+        logger.warning("sign-on.refused", entity_id="https://sp.example", label="Été")
+
+    (line,) = lines(stream)
+    at = line.pop("at")
+    assert isinstance(at, str)
+    assert at.endswith("Z")
+    assert line == {
+        "event": "sign-on.refused",
+        "level": "warning",
+        "logger": "convergences",
+        "entity_id": "https://sp.example",
+        "label": "Été",
+        "request_id": "r1",
+        "actor": "lea",
+    }
+
+
+def test_outside_a_request_nothing_is_invented(stream: io.StringIO) -> None:
+    logger.info("worker.started")
+
+    assert {"request_id", "actor"}.isdisjoint(lines(stream)[0])
+
+
+def test_a_line_may_name_its_request_itself(stream: io.StringIO) -> None:
+    with acting(Origin(request_id="r1")):
+        logger.info("x", request_id="r2")
+
+    assert lines(stream)[0]["request_id"] == "r2"
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "Set-Cookie", "csrf_token", "secret", "Authorization", "new_password"]
+)
+def test_no_secret_is_written(stream: io.StringIO, name: str) -> None:
+    form = {name: "très secret", "mail": "lea@b.fr"}
+    logger.info("x", **{name: "très secret"}, form=form)
+
+    assert "très secret" not in stream.getvalue()
+    assert lines(stream)[0]["form"] == {name: "***", "mail": "lea@b.fr"}
+    assert form[name] == "très secret"
+
+
+def test_a_traceback_shows_no_local_variable(stream: io.StringIO) -> None:
+    def check(password: str) -> None:
+        assert password
+        raise RuntimeError("cause")
+
+    typed = "très secret"
+    try:
+        check(typed)
+    except RuntimeError:
+        logger.exception("unexpected")
+
+    (line,) = lines(stream)
+    assert "RuntimeError: cause" in str(line["exception"])
+    assert typed not in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["_granian", "granian.access", "sqlalchemy.pool", "autre"])
+def test_other_packages_write_the_same_lines(name: str) -> None:
+    foreign = logging.getLogger(name)
+    own = io.StringIO()
+    if name.startswith(("_granian", "granian")):
+        foreign.addHandler(logging.StreamHandler(own))
+        foreign.propagate = False
+    stream = io.StringIO()
+    log.configure(demonstration=False, stream=stream)
+    with acting(Origin(request_id="r1")):
+        foreign.warning("%s went %s", "this", "wrong")
+
+    (line,) = lines(stream)
+    assert (line["event"], line["logger"], line["request_id"]) == ("this went wrong", name, "r1")
+    assert own.getvalue() == ""
+
+
+def test_statements_are_not_written(stream: io.StringIO) -> None:
+    logging.getLogger("sqlalchemy.engine").info("INSERT … $2b$12$…")
+
+    assert stream.getvalue() == ""
+
+
+def test_the_demonstration_writes_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure(demonstration=True)
+    logger.info("mail.sent", kind="account-created", token="très secret")
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "mail.sent" in line
+    assert "kind=account-created" in line
+    assert "très secret" not in line

@@ -1,0 +1,104 @@
+"""The history of the tables: it builds what the models say, on both databases."""
+
+import re
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect
+
+from idp.db import Base, Database
+from idp.migrations import is_current, scripts, upgrade
+from idp.services import import_models
+from idp.settings import Settings
+from tests.common.databases import Databases
+
+
+@pytest.fixture
+def modelled(
+    database_engine: str, databases: Databases, tmp_path: Path, settings: Settings
+) -> Engine:
+    """A database built from the models, to compare the migrated one with."""
+    import_models(settings)
+    folder = tmp_path / "modelled"
+    folder.mkdir()
+    database = Database(databases.blank(database_engine, folder), durable=False)
+    Base.metadata.create_all(database.engine)
+    return database.engine
+
+
+def test_models_and_migrations_agree(database: Database, settings: Settings) -> None:
+    import_models(settings)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def constraints(engine: Engine) -> dict[str, list[str]]:
+    """What Alembic's comparison does not look at: checks, and the conditions of indexes."""
+    inspector = inspect(engine)
+    return {
+        table: sorted(
+            [
+                f"{check['name']}: {check['sqltext']}"
+                for check in inspector.get_check_constraints(table)
+            ]
+            + [
+                f"{index['name']}: {index['column_names']} {sorted_options(index)}"
+                for index in inspector.get_indexes(table)
+            ]
+        )
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def sorted_options(index: object) -> list[str]:
+    options = index.get("dialect_options", {})  # type: ignore[attr-defined]
+    return sorted(f"{key}={value}" for key, value in options.items())
+
+
+def test_checks_and_conditions_agree(database: Database, modelled: Engine) -> None:
+    migrated, expected = constraints(database.engine), constraints(modelled)
+    modelled.dispose()
+    assert any("ck_account_validity" in line for line in migrated["account"])
+    assert migrated == expected
+
+
+def test_prefixes_of_paths_are_indexed_on_postgresql(database: Database) -> None:
+    if database.is_sqlite:
+        definition = "SELECT sql FROM sqlite_master WHERE name = 'ix_structure_path'"
+        expected = r"\(path\)"
+    else:
+        definition = "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_structure_path'"
+        expected = r"\(path text_pattern_ops\)"
+    with database.engine.connect() as connection:
+        assert re.search(expected, connection.exec_driver_sql(definition).scalar_one())
+
+
+def test_a_blank_database_is_not_current_until_it_is_upgraded(
+    blank_database_url: str, settings: Settings
+) -> None:
+    assert settings.database_url == blank_database_url
+    assert not is_current(settings)
+    upgrade(settings)
+    assert is_current(settings)
+
+
+def test_an_upgrade_keeps_what_is_there(database: Database, settings: Settings) -> None:
+    database.bump("kept")
+    upgrade(settings)
+    assert database.revision("kept") == 1
+
+
+def test_the_history_is_one_line() -> None:
+    assert len(scripts().get_heads()) == 1
+    assert len(scripts().get_bases()) == 1
+
+
+def test_revisions_import_no_room() -> None:
+    for revision in scripts().walk_revisions():
+        source = Path(revision.path).read_text(encoding="utf-8")
+        imported = re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE)
+        assert set(imported) <= {"sqlalchemy", "alembic"}, revision.path

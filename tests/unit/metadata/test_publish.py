@@ -1,0 +1,211 @@
+"""The IdP's own EntityDescriptor, held against the OASIS schemas and against libxmlsec1."""
+
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from lxml import etree
+
+from idp.errors import SignatureRefused
+from idp.saml import xml
+from idp.saml.signature import sign_bytes, sign_canonical, verify_element
+from idp.settings import Settings
+from idp.types import NameIDFormat
+from metadata.publish import entity_descriptor
+from tests.common.clock import START
+
+NS = {
+    "md": "urn:oasis:names:tc:SAML:2.0:metadata",
+    "mdui": "urn:oasis:names:tc:SAML:metadata:ui",
+    "ds": "http://www.w3.org/2000/09/xmldsig#",
+}
+LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+class Signer:
+    """An ``ISigner`` with the suite's key, which publishes the next one too."""
+
+    def __init__(self, folder: Path) -> None:
+        key = load_pem_private_key((folder / "idp.pem").read_bytes(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        self._key = key
+        self._certificates = tuple(
+            x509.load_pem_x509_certificate((folder / name).read_bytes())
+            for name in ("idp.crt", "idp-next.crt")
+        )
+
+    def sign_element(self, canonical: str, element_id: str) -> str:
+        own = self._certificates[0].public_bytes(Encoding.PEM).decode().splitlines()
+        return sign_canonical(canonical, element_id, self._key, "".join(own[1:-1]))
+
+    def sign_octets(self, octets: bytes) -> tuple[str, bytes]:
+        return "", sign_bytes(octets, self._key)
+
+    def certificates(self) -> tuple[bytes, ...]:
+        return tuple(each.public_bytes(Encoding.DER) for each in self._certificates)
+
+
+@pytest.fixture
+def signer(keys_folder: Path) -> Signer:
+    return Signer(keys_folder)
+
+
+@pytest.fixture
+def published(settings: Settings, signer: Signer) -> etree._Element:
+    return xml.parse(entity_descriptor(settings, signer, START))
+
+
+class _Installed(etree.Resolver):
+    """Finds each schema by its file name in the installed pysaml2, never on the network."""
+
+    def resolve(self, system_url: str, public_id: str, context: object) -> object:
+        del public_id
+        name = system_url.rpartition("/")[2]
+        return self.resolve_string(_schema_text(name), context, base_url=name)
+
+
+def _schema_text(name: str) -> bytes:
+    if name.endswith(".dtd"):
+        return b""  # the DTD of XML Schema itself: entities of its own documentation
+    return (files("saml2.data.schemas") / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def validate() -> Callable[[etree._Element], None]:
+    parser = etree.XMLParser(no_network=True)
+    parser.resolvers.add(_Installed())
+    # One schema for all: the metadata's and that of the user interface's elements.
+    both = (
+        '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">'
+        f'<xs:import namespace="{NS["mdui"]}"'
+        ' schemaLocation="sstc-saml-metadata-ui-v1.0.xsd"/>'
+        "</xs:schema>"
+    )
+    schema = etree.XMLSchema(etree.fromstring(both, parser))
+    return schema.assertValid
+
+
+def test_it_validates_against_the_oasis_schemas(
+    published: etree._Element, validate: Callable[[etree._Element], None]
+) -> None:
+    validate(published)
+
+
+def test_with_a_logo_it_validates_too(
+    settings: Settings, signer: Signer, validate: Callable[[etree._Element], None]
+) -> None:
+    for logo, expected in (
+        ("https://cig.exemple.fr/logo.png", "https://cig.exemple.fr/logo.png"),
+        ("/static/logo.png", settings.url("/static/logo.png")),
+    ):
+        own = replace(settings, organization=replace(settings.organization, logo=logo))
+        root = xml.parse(entity_descriptor(own, signer, START))
+        validate(root)
+        assert root.findtext(".//mdui:Logo", namespaces=NS) == expected
+
+
+def test_the_schemas_do_refuse_what_is_wrong(
+    published: etree._Element, validate: Callable[[etree._Element], None]
+) -> None:
+    published.insert(0, published[-1])
+    with pytest.raises(etree.DocumentInvalid):
+        validate(published)
+
+
+def test_the_user_interface_schema_does_refuse_what_is_wrong(
+    published: etree._Element, validate: Callable[[etree._Element], None]
+) -> None:
+    info = published.find(".//mdui:UIInfo", NS)
+    assert info is not None
+    del info[0].attrib[LANG]
+    with pytest.raises(etree.DocumentInvalid):
+        validate(published)
+
+
+def test_its_signature_verifies(published: etree._Element, signer: Signer) -> None:
+    verify_element(published, signer.certificates()[:1])
+    assert published[0].tag == f"{{{NS['ds']}}}Signature"
+    reference = published.find("ds:Signature/ds:SignedInfo/ds:Reference", NS)
+    assert reference is not None
+    assert reference.get("URI") == f"#{published.get('ID')}"
+
+
+def test_a_changed_endpoint_breaks_the_signature(settings: Settings, signer: Signer) -> None:
+    changed = entity_descriptor(settings, signer, START).replace(b"/saml/sso", b"/saml/mine")
+    with pytest.raises(SignatureRefused):
+        verify_element(xml.parse(changed), signer.certificates())
+
+
+def test_it_is_written_in_exclusive_canonical_form(settings: Settings, signer: Signer) -> None:
+    text = entity_descriptor(settings, signer, START)
+    assert xml.canonicalize(xml.parse(text)) == text
+
+
+def test_it_lives_for_seven_days(published: etree._Element, settings: Settings) -> None:
+    assert published.get("entityID") == settings.entity_id
+    assert published.get("validUntil") == f"{START + timedelta(days=7):%Y-%m-%dT%H:%M:%SZ}"
+    assert published.get("cacheDuration") == "PT1H"
+
+
+def test_only_working_endpoints_are_told(published: etree._Element, settings: Settings) -> None:
+    descriptor = published.find("md:IDPSSODescriptor", NS)
+    assert descriptor is not None
+    assert descriptor.get("WantAuthnRequestsSigned") == "false"
+    assert descriptor.get("errorURL") == settings.url("/")
+    told = [
+        (etree.QName(each).localname, each.get("Binding", "").rpartition(":")[2])
+        for each in published.iterfind(".//*[@Location]")
+    ]
+    assert told == [("SingleSignOnService", "HTTP-Redirect"), ("SingleSignOnService", "HTTP-POST")]
+    locations = {each.get("Location") for each in published.iterfind(".//*[@Location]")}
+    assert locations == {settings.url("/saml/sso")}
+    formats = [each.text for each in descriptor.iterfind("md:NameIDFormat", NS)]
+    assert formats == [str(each) for each in NameIDFormat]
+
+
+def test_every_published_certificate_is_there(published: etree._Element, signer: Signer) -> None:
+    keys = published.findall("md:IDPSSODescriptor/md:KeyDescriptor", NS)
+    assert {each.get("use") for each in keys} == {"signing"}
+    told = [b64decode(each.findtext(".//ds:X509Certificate", "", NS)) for each in keys]
+    assert tuple(told) == signer.certificates()
+
+
+def test_it_says_whose_it_is_in_french_and_english(
+    published: etree._Element, settings: Settings
+) -> None:
+    info = published.find("md:IDPSSODescriptor/md:Extensions/mdui:UIInfo", NS)
+    assert info is not None
+    texts = {(etree.QName(each).localname, each.get(LANG)): each.text for each in info}
+    assert texts["DisplayName", "fr"] == texts["DisplayName", "en"]
+    assert texts["DisplayName", "fr"] == settings.organization.portal_name
+    assert settings.organization.name in (texts["Description", "fr"] or "")
+    assert texts["PrivacyStatementURL", "fr"] == settings.url("/donnees-personnelles")
+    assert texts["InformationURL", "fr"] == settings.organization.url
+    assert info.find("mdui:Logo", NS) is None
+    contacts = published.findall("md:ContactPerson", NS)
+    assert [each.get("contactType") for each in contacts] == ["technical", "support"]
+    for contact in contacts:
+        mail = contact.findtext("md:EmailAddress", "", NS)
+        assert mail == f"mailto:{settings.organization.correspondant}"
+
+
+def test_the_same_moment_gives_the_same_bytes(settings: Settings, signer: Signer) -> None:
+    first = entity_descriptor(settings, signer, START)
+    assert entity_descriptor(settings, signer, START) == first
+    later = entity_descriptor(settings, signer, START + timedelta(hours=1))
+    assert xml.parse(later).get("ID") != xml.parse(first).get("ID")
+
+
+def test_names_with_markup_are_written_safely(settings: Settings, signer: Signer) -> None:
+    name = '<b>"CIG" & Cie</b>'
+    own = replace(settings, organization=replace(settings.organization, name=name))
+    root = xml.parse(entity_descriptor(own, signer, START))
+    verify_element(root, signer.certificates())
+    assert root.findtext("md:Organization/md:OrganizationName", namespaces=NS) == name

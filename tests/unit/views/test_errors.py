@@ -1,0 +1,116 @@
+"""Which error becomes which page."""
+
+import pytest
+from webtest import TestApp
+
+from idp import errors
+from idp.db import GONE
+from idp.services import Services
+from tests.unit.views.conftest import sign_in
+
+SECRET_CAUSE = "the-precise-cause"
+
+
+def every_error() -> list[type[errors.ConvergencesError]]:
+    found = [errors.ConvergencesError]
+    for parent in found:
+        found.extend(parent.__subclasses__())
+    return [kind for kind in found if kind is not errors.Throttled]
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, services: Services, error: Exception) -> None:
+    """The portal's page fails with this error."""
+
+    def tiles(subject_id: str) -> tuple[()]:
+        assert subject_id
+        raise error
+
+    monkeypatch.setattr(services.directory, "tiles", tiles)
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_the_class_says_the_status_and_the_public_text(
+    app: TestApp,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[errors.ConvergencesError],
+) -> None:
+    sign_in(app, "agent@ville.example")
+    broken(monkeypatch, services, kind(SECRET_CAUSE))
+    response = app.get("/", status=kind.http_status)
+    assert kind.public_text in response.html.select_one("main").text
+    assert SECRET_CAUSE not in response.text
+    assert response.html.select_one("main code").text == response.headers["X-Request-Id"]
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_throttled_request_says_when_to_come_back(
+    app: TestApp, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(app, "agent@ville.example")
+    broken(monkeypatch, services, errors.Throttled("x", retry_after=17))
+    assert app.get("/", status=429).headers["Retry-After"] == "17"
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("kind", GONE, ids=lambda kind: kind.__name__)
+def test_a_database_that_is_gone_is_503(
+    app: TestApp,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception],
+) -> None:
+    sign_in(app, "agent@ville.example")
+    error = kind.__new__(kind)
+    error.args = (SECRET_CAUSE,)
+    broken(monkeypatch, services, error)
+    response = app.get("/", status=503)
+    assert response.headers["Retry-After"] == "30"
+    assert "momentanément indisponible" in response.text
+    assert SECRET_CAUSE not in response.text
+
+
+@pytest.mark.usefixtures("agent")
+def test_any_other_exception_is_500_and_its_cause_is_in_the_log(
+    app: TestApp,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sign_in(app, "agent@ville.example")
+    broken(monkeypatch, services, RuntimeError(SECRET_CAUSE))
+    response = app.get("/", status=500)
+    assert SECRET_CAUSE not in response.text
+    reference = response.html.select_one("main code").text
+    written = capsys.readouterr()
+    line = written.out + written.err
+    assert SECRET_CAUSE in line
+    assert reference == response.headers["X-Request-Id"]
+
+
+def test_an_unknown_address_is_404(app: TestApp) -> None:
+    response = app.get("/nulle-part", status=404)
+    assert "Cette page n&#39;existe pas" in response.text
+    assert response.headers["Content-Security-Policy"]
+
+
+def test_a_wrong_method_is_405_with_those_allowed(app: TestApp) -> None:
+    response = app.options("/connexion", status=405)
+    assert set(response.headers["Allow"].replace(" ", "").split(",")) >= {"GET", "HEAD", "POST"}
+    assert app.options("/profil", status=405).headers["Allow"].replace(" ", "") == "GET,HEAD"
+
+
+@pytest.mark.parametrize("path", ["/connexion?flow=%ff", "/%ff"])
+def test_what_is_not_utf_8_is_400(app: TestApp, path: str) -> None:
+    app.get(path, status=400)
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_form_of_an_ended_session_leads_to_the_sign_in_page(app: TestApp) -> None:
+    sign_in(app, "agent@ville.example")
+    form = app.get("/deconnexion").forms[0]
+    app.cookiejar.clear("localhost.local", "/", "convergences")
+    response = form.submit(status=303)
+    assert response.location.endswith("/connexion?avis=session-terminee")
+    assert "Votre session est terminée" in response.follow().text

@@ -1,0 +1,225 @@
+"""Every page as it is sent: no inline script or style, one title, one h1, a French document."""
+
+import re
+
+import pytest
+from webtest import TestApp, TestResponse
+
+from idp.services import Services
+from idp.types import Entitlement, HeldRole, Referent
+from tests.common.clock import START
+from tests.common.memory_directory import MemoryDirectory
+from tests.unit.views.conftest import sign_in
+from views.templating import Icons
+
+PUBLIC = ["/connexion", "/accessibilite", "/donnees-personnelles", "/mentions-legales"]
+PERSONAL = ["/", "/profil", "/aia", "/deconnexion"]
+
+INLINE = re.compile(
+    r"<style|<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE
+)
+
+
+def check(response: TestResponse) -> None:
+    """What holds for every page."""
+    html = response.text
+    assert not INLINE.search(html)
+    assert '<html lang="fr">' in html
+    assert len(re.findall("<h1", html)) == 1
+    assert len(re.findall("<title>", html)) == 1
+    ids = re.findall(r'\sid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    for target in re.findall(r'(?:for|aria-labelledby|aria-describedby)="([^"]+)"', html):
+        assert set(target.split()) <= set(ids)
+    assert "Accessibilité&nbsp;: non conforme" in html
+    assert "Mentions légales" in html
+    assert "unsafe" not in response.headers["Content-Security-Policy"]
+
+
+def test_the_checks_see_what_they_look_for() -> None:
+    for wrong in ('<p style="x">', "<script>1</script>", "<style>", '<a onclick="x">'):
+        assert INLINE.search(wrong)
+    assert not INLINE.search('<script src="/static/x.js" defer></script>')
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_a_public_page(app: TestApp, path: str) -> None:
+    response = app.get(path)
+    check(response)
+    assert "Bienvenue" not in response.text
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("path", [*PERSONAL, "/accessibilite"])
+def test_a_page_of_a_signed_in_person(app: TestApp, path: str) -> None:
+    sign_in(app, "agent@ville.example")
+    response = app.get(path)
+    check(response)
+    assert "Zoé D&#39;ÉTÉ &amp; FILS" in response.text
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", PERSONAL)
+def test_a_stranger_is_led_to_the_sign_in_page(app: TestApp, path: str) -> None:
+    response = app.get(path, status=303)
+    assert response.location == "http://localhost:6543/connexion"
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_portal_shows_what_may_be_opened(app: TestApp) -> None:
+    sign_in(app, "agent@ville.example")
+    html = app.get("/").html
+    links = {link.text: link["href"] for link in html.select(".tile a")}
+    assert links == {
+        "BIP": "/saml/sso/init?sp=https%3A%2F%2Fbip.example%2Fmetadata",
+        "Annuaire des Identités et des Accès": "/aia",
+    }
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_closed_application_is_shown_without_a_link(
+    app: TestApp, directory: MemoryDirectory, agent: str
+) -> None:
+    directory.add_application(
+        "cap", "Net-CAP", closes_at=START, closed_message="Fermée jusqu'au 24/11/2026."
+    )
+    directory.add_role("cap", "manager", "Gestionnaire")
+    directory.assign(directory.add_membership(agent, "rh-a"), "cap", "manager")
+    sign_in(app, "agent@ville.example")
+    closed = app.get("/").html.select_one(".tile-closed")
+    assert "Fermée jusqu'au 24/11/2026." in closed.text
+    assert closed.find("a") is None
+
+
+def test_somebody_without_roles_learns_whom_to_ask(
+    app: TestApp, directory: MemoryDirectory
+) -> None:
+    directory.add_account("sans@ville.example", structure="rh-a", password="les roses du parc 94")
+    referent = directory.add_account("ref@ville.example", "Rita", "Referent")
+    directory.add_mandate(referent, "rh-a", ("bip",))
+    sign_in(app, "sans@ville.example")
+    html = app.get("/").html
+    assert [link["href"] for link in html.select(".tile a")] == ["/aia"]
+    assert "Rita Referent" in html.select_one(".empty").text
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_profile_lists_structures_and_roles(app: TestApp) -> None:
+    sign_in(app, "agent@ville.example")
+    html = app.get("/profil").html
+    assert "cig-pc / Ville <A>" in [fact.text for fact in html.select(".facts dd")]
+    row = [cell.text for cell in html.select(".table tbody tr")[0].find_all(["th", "td"])]
+    assert row == ["BIP", "Lecteur", "cig-pc / Ville <A>"]
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_tile_of_the_aia_enters_it(app: TestApp, services: Services) -> None:
+    sign_in(app, "agent@ville.example")
+    token = app.cookies["convergences"]
+    before = services.sessions.find(token)
+    assert before is not None
+    assert before.aia_until is None
+    app.get("/aia")
+    after = services.sessions.find(token)
+    assert after is not None
+    assert after.aia_until is not None
+
+
+@pytest.mark.usefixtures("agent")
+def test_signing_out_asks_ends_the_session_and_says_what_stays(app: TestApp) -> None:
+    sign_in(app, "agent@ville.example")
+    response = app.get("/deconnexion").forms[0].submit()
+    check(response)
+    assert "Vous êtes déconnecté du portail" in response.text
+    assert "Bienvenue" not in response.text
+    app.get("/profil", status=303)
+
+
+@pytest.mark.usefixtures("agent")
+def test_signing_out_needs_the_form_of_the_page(app: TestApp) -> None:
+    sign_in(app, "agent@ville.example")
+    response = app.post("/deconnexion", status=400)
+    assert "Ce formulaire n&#39;est plus valable" in response.text
+    app.get("/profil", status=200)
+
+
+def test_an_unknown_icon_is_the_generic_one(app: TestApp) -> None:
+    icon = app.app.registry.views_jinja2.globals["icon"]
+    assert isinstance(icon, Icons)
+    assert icon("../../secret") == icon("application")
+    assert icon("nothing", "bip") == icon("bip")
+    assert icon("bip") != icon("application")
+
+
+def render(app: TestApp, name: str, **values: object) -> str:
+    """A template as another room renders it, without a request of its own."""
+    environment = app.app.registry.views_jinja2
+    text: str = environment.get_template(name).render(**values)
+    return text
+
+
+def test_the_hand_over_page_escapes_and_stands_alone(app: TestApp) -> None:
+    relay_state = '"><script>alert(1)</script>'
+    html = render(
+        app,
+        "hand_over.jinja2",
+        action="https://sp.example/acs?a=1&b=2",
+        fields=[("SAMLResponse", "PHNhbWw+"), ("RelayState", relay_state)],
+        application_label="BIP",
+    )
+    assert not INLINE.search(html)
+    assert 'action="https://sp.example/acs?a=1&amp;b=2"' in html
+    assert "&#34;&gt;&lt;script&gt;" in html
+    assert re.search(r'<button type="submit"[^>]*>Continuer</button>', html)
+    assert re.search(r'<script src="/static/[0-9a-f]+/js/hand_over.js"', html)
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_choice_of_a_structure_and_the_refusal(app: TestApp) -> None:
+    sign_in(app, "agent@ville.example")
+    request = Rendering()
+    entitlement = Entitlement(
+        subject_id="s",
+        membership_id="m-1",
+        mail="a@b.example",
+        uid="a@b.example",
+        given_name="A",
+        sn="B",
+        structure_code="rh-a",
+        structure_label="Ville <A>",
+        structure_path="cig-pc / Ville <A>",
+        roles=(HeldRole("reader", "Lecteur"),),
+    )
+    page = render(
+        app,
+        "choose_structure.jinja2",
+        request=request,
+        person=None,
+        application_label="BIP",
+        entitlements=(entitlement,),
+        flow="f-1",
+    )
+    assert "<h1>Pour quelle structure travaillez-vous&nbsp;?</h1>" in page
+    assert 'name="membership" value="m-1"' in page
+    assert "Ville &lt;A&gt;" in page
+    refused = render(
+        app,
+        "refused.jinja2",
+        request=request,
+        person=None,
+        application_label="BIP",
+        referents=(Referent("Rita Referent", "ref@ville.example"),),
+        closed_message=None,
+        request_id="abc123",
+    )
+    for said in ("BIP", "Rita Referent", "mailto:ref@ville.example", "abc123"):
+        assert said in refused
+
+
+class Rendering:
+    """The little of a request that a template asks for."""
+
+    csrf_token = "csrf"
+
+    def route_path(self, name: str) -> str:
+        return f"/{name}"

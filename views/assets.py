@@ -1,0 +1,147 @@
+"""Static files: held in memory, named by their content, cached for ever.
+
+``/static/<digest>/<path>``: the digest is part of the address, so a new content has a new address
+and a browser never asks twice for the same one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from gzip import compress
+from hashlib import sha256
+from pathlib import Path
+
+from pyramid.config import Configurator
+from pyramid.httpexceptions import HTTPNotFound
+from pyramid.path import AssetResolver
+from pyramid.response import Response
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from idp.errors import ConfigurationError
+from idp.request import Request
+from idp.settings import Organization, Settings
+from views.theme import style_sheet
+
+FOLDER = Path(__file__).parent / "static"
+FOREVER = "public, max-age=31536000, immutable"
+
+_TYPES = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+}
+_TEXTS = {".css", ".js", ".svg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is sent; ``packed`` is its gzip form, None where packing gains nothing."""
+
+    content_type: str
+    digest: str
+    plain: bytes
+    packed: bytes | None
+
+
+class Assets:
+    """Every static file by its path (``css/site.css``)."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._assets = {path: _asset(path, content) for path, content in files.items()}
+
+    def get(self, path: str) -> Asset | None:
+        """The file, or None when there is none of this path."""
+        return self._assets.get(path)
+
+    def url(self, path: str) -> str:
+        """Where the file is served.
+
+        Raises:
+            KeyError: no such file: a template names it wrongly.
+        """
+        return f"/static/{self._assets[path].digest}/{path}"
+
+    def packed_size(self, *suffixes: str) -> int:
+        """Bytes over the wire of all files with these suffixes."""
+        return sum(
+            len(asset.packed or asset.plain)
+            for path, asset in self._assets.items()
+            if Path(path).suffix in suffixes
+        )
+
+
+def load(settings: Settings) -> Assets:
+    """Read the files of this room, the organisation's logo and its colours.
+
+    Raises:
+        ConfigurationError: the logo cannot be read or is of no known kind, the colour is none.
+    """
+    files = {
+        path.relative_to(FOLDER).as_posix(): path.read_bytes()
+        for path in FOLDER.rglob("*")
+        if path.suffix in _TYPES
+    }
+    files["css/theme.css"] = style_sheet(settings.organization.color).encode()
+    if settings.organization.logo:
+        files[logo_path(settings.organization)] = _logo(settings.organization.logo)
+    return Assets(files)
+
+
+def logo_path(organization: Organization) -> str:
+    """The asset path of the organisation's logo; empty when it has none."""
+    return f"img/logo{Path(organization.logo).suffix.lower()}" if organization.logo else ""
+
+
+def serve(request: Request) -> Response:
+    """A static file; an outdated digest gets today's content, which is then not kept."""
+    asset = request.registry.views_assets.get("/".join(request.matchdict["path"]))
+    if asset is None:
+        raise HTTPNotFound
+    response = Response(
+        body=asset.plain, content_type=asset.content_type, conditional_response=True
+    )
+    if asset.content_type.startswith("text/") or asset.content_type.endswith("xml"):
+        response.charset = "UTF-8"
+    if asset.packed and _reads_gzip(request):
+        response.body = asset.packed
+        response.content_encoding = "gzip"
+    response.vary = ("Accept-Encoding",)
+    current = request.matchdict["digest"] == asset.digest
+    response.headers["Cache-Control"] = FOREVER if current else "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _reads_gzip(request: Request) -> bool:
+    """Whether the browser says that it does; who says nothing gets the plain file."""
+    for part in request.headers.get("Accept-Encoding", "").lower().split(","):
+        name, _, weight = part.replace(" ", "").partition(";q=")
+        if name == "gzip":
+            return weight.strip("0.") != "" or not weight
+    return False
+
+
+def _asset(path: str, content: bytes) -> Asset:
+    suffix = Path(path).suffix
+    packed = compress(content, 9, mtime=0) if suffix in _TEXTS else None
+    return Asset(_TYPES[suffix], sha256(content).hexdigest()[:16], content, packed)
+
+
+def _logo(spec: str) -> bytes:
+    """``spec`` is an absolute path or ``package:path``."""
+    if Path(spec).suffix.lower() not in _TYPES.keys() - {".css", ".js"}:
+        raise ConfigurationError("the setting organization.logo must name an svg, png, jpg or webp")
+    try:
+        return Path(AssetResolver(None).resolve(spec).abspath()).read_bytes()
+    except (OSError, ValueError, ImportError):
+        raise ConfigurationError("the setting organization.logo names no readable file") from None
+
+
+def includeme(config: Configurator) -> None:
+    """Read the files once and serve them."""
+    config.registry.views_assets = load(config.registry.services.settings)
+    config.add_view(
+        serve, route_name="static", request_method="GET", permission=NO_PERMISSION_REQUIRED
+    )

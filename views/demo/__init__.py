@@ -1,0 +1,1 @@
+"""The demonstration: four service providers, and the supervisor behind ``make run``."""

@@ -1,0 +1,168 @@
+"""The sign-in page, alone or on the way to an application (``flow``)."""
+
+import re
+from dataclasses import dataclass
+
+from pyramid.config import Configurator
+from pyramid.renderers import render_to_response
+from pyramid.response import Response
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from idp.errors import AccountUnusable, AuthenticationFailed, Throttled, UnknownFlow
+from idp.request import Request
+from idp.security import remember
+from idp.sign_on import must_authenticate
+from idp.types import AcceptedRequest, SsoSession
+from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
+from views.login import cookies
+from views.schemas.sign_in import SignInSchema
+from views.urls import see_other
+
+NOTICES = {
+    "session-terminee": "Votre session est terminée. Connectez-vous de nouveau pour continuer.",
+}
+LOST = (
+    "La connexion que vous aviez commencée n'est plus en attente. Connectez-vous, puis ouvrez "
+    "l'application depuis le portail."
+)
+LOST_NOTICE = "connexion-perdue"
+
+_FLOW = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The sign-on on whose way the person is; ``accepted`` None when it waits no longer."""
+
+    id: str
+    accepted: AcceptedRequest | None
+    application_label: str
+
+    @property
+    def lost(self) -> bool:
+        """A sign-on was named and is no longer waiting."""
+        return bool(self.id) and self.accepted is None
+
+
+def find_flow(request: Request, flow_id: str) -> Flow:
+    """The flow of this id; none is named, or it is lost: no error, the portal goes on."""
+    if not flow_id:
+        return Flow("", None, "")
+    if not _FLOW.fullmatch(flow_id):
+        return Flow("-", None, "")
+    try:
+        accepted = request.services.authn_requests.find(flow_id)
+    except UnknownFlow:
+        return Flow(flow_id, None, "")
+    label = request.services.directory.application_label(accepted.entity_id)
+    return Flow(flow_id, accepted, label)
+
+
+def is_asked_again(session: SsoSession | None, accepted: AcceptedRequest | None) -> bool:
+    """Somebody is signed in, and the SP that waits wants the password again."""
+    return session is not None and accepted is not None and must_authenticate(session, accepted)
+
+
+def show(request: Request) -> Response:
+    """The page; a person who is already signed in goes straight on."""
+    flow = find_flow(request, request.params.get("flow", ""))
+    session = request.sso_session
+    if request.subject and not is_asked_again(session, flow.accepted):
+        return go_on(request, flow)
+    login = request.subject.login if request.subject else cookies.login(request)
+    initial: Values = {"flow": flow.id, "keep": bool(cookies.login(request))}
+    if login:
+        initial["login"] = login
+    return page(request, form_of(request, initial), flow)
+
+
+def submit(request: Request) -> Response:
+    """Check the password; then on to the application, or to the portal."""
+    flow = find_flow(request, request.POST.get("flow", ""))
+    form = form_of(request, {"flow": flow.id})
+    return handle_form_submission(
+        request,
+        form,
+        on_success=lambda values: authenticate(request, flow, values),
+        on_failure=lambda: page(request, form, flow),
+    )
+
+
+def authenticate(request: Request, flow: Flow, values: Values) -> Response:
+    """Open a session, recognise the browser, go on.
+
+    Raises:
+        FormRefused: the service said no.
+    """
+    services, login = request.services, str(values["login"])
+    try:
+        signed_in = services.sign_in.sign_in(
+            login,
+            str(values["password"]),
+            address=request.address,
+            user_agent=(request.user_agent or "")[:400],
+            device=cookies.device(request),
+            current=request.sso_session,
+        )
+    except AuthenticationFailed as error:
+        raise refusal(request, error) from error
+    response = go_on(request, flow, headers=remember(request, signed_in.token))
+    cookies.set_device(request, response, signed_in.device_token)
+    cookies.keep_login(request, response, login if values["keep"] else "")
+    return response
+
+
+def refusal(request: Request, error: AuthenticationFailed) -> FormRefused:
+    """What the person reads; the service has counted, logged and journalled the cause."""
+    refused = FormRefused.because(error)
+    if isinstance(error, Throttled):
+        refused.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, AccountUnusable):
+        correspondant = request.configuration.organization.correspondant
+        refused.text += (
+            " Adressez-vous à votre référent administrateur ou, à défaut, au correspondant : "
+            f"{correspondant}."
+        )
+    return refused
+
+
+def go_on(request: Request, flow: Flow, headers: list[tuple[str, str]] | None = None) -> Response:
+    """To the application that waits; else to the portal, which says when one was lost."""
+    if flow.accepted is not None:
+        return see_other(request, "saml_continue", query={"flow": flow.id}, headers=headers or ())
+    query = {"avis": LOST_NOTICE} if flow.lost else None
+    return see_other(request, "portal", query=query, headers=headers or ())
+
+
+def form_of(request: Request, initial: Values) -> Form:
+    """The sign-in form."""
+    return make_form(
+        request,
+        SignInSchema(),
+        action=request.route_path("sign_in"),
+        button="Se connecter",
+        initial=initial,
+    )
+
+
+def page(request: Request, form: Form, flow: Flow) -> Response:
+    """The page around the form."""
+    session = request.sso_session
+    values = {
+        "form": form,
+        "flow": flow,
+        "notice": LOST if flow.lost else NOTICES.get(request.GET.get("avis", "")),
+        "again": is_asked_again(session, flow.accepted),
+    }
+    return render_to_response("views:templates/sign_in.jinja2", values, request)
+
+
+def includeme(config: Configurator) -> None:
+    """The page and its form, for everybody."""
+    for view, method in ((show, "GET"), (submit, "POST")):
+        config.add_view(
+            view,
+            route_name="sign_in",
+            request_method=method,
+            permission=NO_PERMISSION_REQUIRED,
+        )

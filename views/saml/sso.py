@@ -1,0 +1,109 @@
+"""SingleSignOnService: what SPs and tiles call. [SAMLProf] 4.1.3, 4.1.5.
+
+A Redirect request of a signed-in person is answered at once. Everything else is kept under a random
+flow id, never a URL, and goes on at our own address: a POST from an SP's page comes without our
+SameSite=Lax cookie, and only our own GET shows whether somebody is signed in.
+"""
+
+from pyramid.response import Response
+from pyramid.security import NO_PERMISSION_REQUIRED
+from pyramid.view import view_config
+
+from idp.errors import AuthnFailed, StatusError, UnknownServiceProvider
+from idp.request import Request
+from idp.saml.bindings import decode_post, decode_redirect
+from idp.sign_on import ChoiceNeeded, HandOver, Outcome, Refused, SignInNeeded
+from idp.types import AcceptedRequest
+from views.saml.pages import hand_over_page, refused_page
+from views.urls import see_other
+
+
+@view_config(route_name="saml_sso", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def sso_redirect(request: Request) -> Response:
+    """An AuthnRequest by HTTP-Redirect."""
+    sign_on = request.services.sign_on
+    accepted = sign_on.receive(decode_redirect(request.query_string))
+    try:
+        sign_on.check(accepted)
+        outcome = sign_on.answer(request.sso_session, accepted)
+    except StatusError as error:
+        return hand_over_page(request, sign_on.decline(accepted, error))
+    if isinstance(outcome, HandOver):
+        return hand_over_page(request, outcome)
+    if isinstance(outcome, Refused):
+        return refused_page(request, accepted, outcome)
+    return _wait(request, accepted)
+
+
+@view_config(
+    route_name="saml_sso",
+    request_method="POST",
+    permission=NO_PERMISSION_REQUIRED,
+    require_csrf=False,
+)
+def sso_post(request: Request) -> Response:
+    """An AuthnRequest by HTTP-POST: checked now, answered at our own address."""
+    sign_on = request.services.sign_on
+    accepted = sign_on.receive(decode_post(request.POST.items()))
+    try:
+        sign_on.check(accepted)
+    except StatusError as error:
+        return hand_over_page(request, sign_on.decline(accepted, error))
+    return _wait(request, accepted)
+
+
+@view_config(route_name="saml_init", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def sso_init(request: Request) -> Response:
+    """Sign-on that starts here: a tile was clicked."""
+    entity_id = request.GET.get("sp")
+    if not entity_id:
+        raise UnknownServiceProvider("no sp in the query")
+    sign_on = request.services.sign_on
+    accepted = sign_on.start(entity_id, request.GET.get("RelayState"))
+    outcome = sign_on.answer(request.sso_session, accepted)
+    if isinstance(outcome, HandOver):
+        return hand_over_page(request, outcome)
+    if isinstance(outcome, Refused):
+        return refused_page(request, accepted, outcome)
+    return _wait(request, accepted)
+
+
+@view_config(route_name="saml_continue", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def sso_continue(request: Request) -> Response:
+    """Go on with a pending sign-on, after signing in or choosing a structure."""
+    flow = request.GET.get("flow", "")
+    sign_on = request.services.sign_on
+    accepted = request.services.authn_requests.find(flow)
+    try:
+        outcome = sign_on.answer(request.sso_session, accepted, flow)
+    except StatusError as error:
+        return hand_over_page(request, sign_on.decline(accepted, error, flow))
+    return _next_page(request, accepted, flow, outcome)
+
+
+@view_config(route_name="saml_cancel", request_method="POST", permission=NO_PERMISSION_REQUIRED)
+def sso_cancel(request: Request) -> Response:
+    """The person backs out: the SP is told (AuthnFailed), and the browser goes back to it."""
+    flow = request.POST.get("flow", "")
+    accepted = request.services.authn_requests.find(flow)
+    declined = request.services.sign_on.decline(accepted, AuthnFailed("backed out"), flow)
+    return hand_over_page(request, declined)
+
+
+def _wait(request: Request, accepted: AcceptedRequest) -> Response:
+    flow = request.services.authn_requests.hold(accepted)
+    return see_other(request, "saml_continue", query={"flow": flow})
+
+
+def _next_page(
+    request: Request, accepted: AcceptedRequest, flow: str, outcome: Outcome
+) -> Response:
+    match outcome:
+        case HandOver():
+            return hand_over_page(request, outcome)
+        case Refused():
+            return refused_page(request, accepted, outcome)
+        case SignInNeeded():
+            return see_other(request, "sign_in", query={"flow": flow})
+        case ChoiceNeeded():
+            return see_other(request, "saml_structure", query={"flow": flow})

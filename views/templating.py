@@ -1,0 +1,113 @@
+"""Jinja2: one environment for pages and form widgets, built once.
+
+Every template may use ``asset(path)``, ``icon(name)``, ``organization``, ``accessibility`` and
+``person_of(request)``.
+"""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import cast
+
+from jinja2 import Environment
+from markupsafe import Markup
+from pyramid.config import Configurator
+from pyramid.httpexceptions import HTTPException
+
+from idp.db import GONE
+from idp.errors import ConvergencesError
+from idp.request import Request
+from idp.settings import Organization
+from idp.types import Subject
+from views.assets import Assets, logo_path
+from views.legal import Statement
+from views.legal import read as read_statement
+
+ICONS = Path(__file__).parent / "static" / "icons"
+GENERIC_ICON = "application"
+
+
+class Icons:
+    """Our own line drawings, put into the page itself so that they take the text's colour."""
+
+    def __init__(self, folder: Path) -> None:
+        self._drawings = {
+            path.stem: Markup(path.read_text(encoding="utf-8").strip())  # noqa: S704 - our files
+            for path in folder.glob("*.svg")
+        }
+
+    def __call__(self, *names: str) -> Markup:
+        """The first drawing that exists, else the generic one; hidden from screen readers."""
+        known = (self._drawings[name] for name in names if name in self._drawings)
+        return next(known, self._drawings[GENERIC_ICON])
+
+
+def full_name(subject: Subject) -> str:
+    """``Prénom NOM``, as the guides write a person."""
+    return f"{subject.given_name} {subject.sn.upper()}"
+
+
+def initials(subject: Subject) -> str:
+    """Two capital letters for the round picture."""
+    return (subject.given_name[:1] + subject.sn[:1]).upper()
+
+
+def french_date(value: date) -> str:
+    """``20/11/2026``."""
+    return value.strftime("%d/%m/%Y")
+
+
+def person_of(request: Request) -> Subject | None:
+    """Who is signed in; None where nobody can tell: an error page must not raise another error."""
+    error = getattr(request, "exception", None)
+    if error is None:
+        return request.subject
+    if not isinstance(error, HTTPException | ConvergencesError):
+        return None
+    try:
+        return request.subject
+    except GONE:
+        return None
+
+
+def environment(request: Request) -> Environment:
+    """The environment that renders everything."""
+    return cast("Environment", request.registry.views_jinja2)
+
+
+def furnish(
+    environment: Environment, assets: Assets, statement: Statement, organization: Organization
+) -> None:
+    """What every template may use."""
+    filters: dict[str, Callable[..., str]] = {
+        "full_name": full_name,
+        "initials": initials,
+        "french_date": french_date,
+    }
+    environment.filters.update(filters)
+    environment.globals.update(
+        asset=assets.url,
+        icon=Icons(ICONS),
+        accessibility=statement,
+        organization=organization,
+        logo=logo_path(organization),
+        person_of=person_of,
+    )
+
+
+def includeme(config: Configurator) -> None:
+    """Set Jinja2 up: our folder, strict about unknown names, no cache of missing templates."""
+    settings = config.registry.services.settings
+    config.add_settings(
+        {
+            "jinja2.undefined": "strict",
+            "jinja2.trim_blocks": "true",
+            "jinja2.lstrip_blocks": "true",
+        }
+    )
+    config.include("pyramid_jinja2")
+    config.add_jinja2_search_path("views:templates")
+    config.commit()
+    built = config.get_jinja2_environment()
+    furnish(built, config.registry.views_assets, read_statement(settings), settings.organization)
+    config.registry.views_jinja2 = built
