@@ -117,7 +117,8 @@ usable_venv() {
 
 pip_install() {
     if command -v uv >/dev/null; then
-        run uv pip install -q --python "$VENV/bin/python" "$@"
+        # As pip does: a worker that compiles what it imports starts twice as slowly.
+        run uv pip install -q --compile-bytecode --python "$VENV/bin/python" "$@"
     else
         run "$VENV/bin/python" -m pip -qq --disable-pip-version-check --no-input install "$@"
     fi
@@ -149,6 +150,7 @@ python_set() {
     pip_install --require-hashes --only-binary :all: -r "$requirements" \
         || fail "the packages of $requirements could not be installed"
     pip_install --no-deps --no-build-isolation -e . || fail "the project could not be installed"
+    "$VENV/bin/python" -m compileall -q idp directory metadata views || true
     stamp "$requirements" "$VENV/stamp-$set"
     # The development set holds the runtime one.
     if [ "$set" = development ]; then stamp requirements/runtime.txt "$VENV/stamp-runtime"; fi

@@ -1,5 +1,6 @@
 """Certificates of service providers: read, and judged by what they can be used for."""
 
+import warnings
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 
 OLD_HASHES = {"md5", "sha1"}
 MIN_RSA_BITS = 2048
@@ -49,7 +51,7 @@ def read(der: bytes) -> Certificate:
         ValueError: not a certificate, or a key that is neither RSA nor EC.
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = _load(der)
         key = certificate.public_key()
         name = certificate.subject.rfc4514_string()
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
@@ -67,6 +69,13 @@ def read(der: bytes) -> Certificate:
         rsa_bits=key.key_size if isinstance(key, rsa.RSAPublicKey) else None,
         old_hash=old_hash,
     )
+
+
+def _load(der: bytes) -> x509.Certificate:
+    """Serial numbers that are not positive are wrong ([RFC5280] 4.1.2.2) and old SPs have them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_der_x509_certificate(der)
 
 
 def _old_hash(certificate: x509.Certificate) -> bool:

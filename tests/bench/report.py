@@ -2,8 +2,11 @@
 
 import json
 import math
+import platform
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,69 @@ def table(rows: Sequence[Row]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
     aligned = [_line(line, widths) for line in lines]
     return "\n".join([aligned[0], "-" * sum(widths, 2 * len(widths) - 2), *aligned[1:]])
+
+
+def document(rows: Sequence[Row], taken: Sequence[Yardstick], *, seconds: float) -> dict[str, Any]:
+    """What a program may want to know of a run that took this long."""
+    return {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "took_seconds": seconds,
+        "processor": processor(),
+        "openssl": openssl(),
+        "python": platform.python_version(),
+        "yardsticks": [asdict(each) for each in taken],
+        "rows": [row.as_json() for row in rows],
+    }
+
+
+def text(rows: Sequence[Row], taken: Sequence[Yardstick], made: dict[str, Any]) -> str:
+    """What a reader sees: the table, and what its words mean."""
+    ours = next(row.load for row in rows if row.load is not None)
+    how = f"{ours.sign_ons:,} sign-ons a row, one after the other, on one connection"
+    return "\n".join(
+        [
+            "",
+            table(rows),
+            "",
+            f"{made['processor']}, Python {made['python']}, {made['openssl']}; {how}.",
+            "RSA: one RSA-2048 private operation, `openssl speed` before and after each row.",
+            f"     In this run: {_range([each.plain for each in taken])} ms.",
+            "IFMA off: the same CPU in operations as processors without AVX-512 IFMA do them.",
+            f"     In this run: {_range([each.without_ifma for each in taken])} ms.",
+            "CPU: of the server's processes and their children. p50, p95: at the client.",
+            *_comparison(rows),
+            f"{made['took_seconds']:.0f} seconds.",
+        ]
+    )
+
+
+def _comparison(rows: Sequence[Row]) -> list[str]:
+    units = {row.what.partition(":")[0]: row.load.units for row in rows if row.load is not None}
+    first = next(iter(units.values()))
+    return [
+        f"{name}: {value / first:.0f} times the CPU of P1."
+        for name, value in units.items()
+        if name.startswith("stock")
+    ]
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """What the processor calls itself."""
+    for line in cpuinfo.read_text(errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def openssl() -> str:
+    """The version of the program that measures the yardstick."""
+    asked = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=False)
+    return " ".join(asked.stdout.split()[:2])
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.3f} to {max(values):.3f}"
 
 
 def write(path: Path, document: dict[str, Any]) -> None:

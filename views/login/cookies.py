@@ -28,18 +28,21 @@ def keep_login(request: Request, response: Response, address: str) -> None:
     if address:
         _set(request, response, "adresse", address)
     elif login(request):
-        response.delete_cookie(_name(request, "adresse"), path="/")
+        _set(request, response, "adresse", "", max_age=0)
 
 
 def _name(request: Request, name: str) -> str:
     return f"__Host-{name}" if request.configuration.secure else name
 
 
-def _set(request: Request, response: Response, name: str, value: str) -> None:
+def _set(
+    request: Request, response: Response, name: str, value: str, *, max_age: int = YEAR
+) -> None:
+    # A deletion too: browsers take nothing for a ``__Host-`` cookie without Secure and its path.
     response.set_cookie(
         _name(request, name),
         value,
-        max_age=YEAR,
+        max_age=max_age,
         path="/",
         secure=request.configuration.secure,
         httponly=True,
