@@ -6,10 +6,11 @@ because a transaction that reads first and writes later fails with BUSY_SNAPSHOT
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -28,13 +29,14 @@ from sqlalchemy import (
     event,
     select,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_label)s",
@@ -53,28 +55,65 @@ GONE = (OperationalError, InterfaceError, PoolTimeoutError)
 """What a database that is gone, full or too busy raises: a page says 503, not 500."""
 
 
+class _SqliteInstant(sqlite.DATETIME):
+    """UTC without a zone, as text; the same moment is often bound many times in a statement."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
+        del dialect
+        return _as_text
+
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[str | None], datetime | None]:
+        del dialect, coltype
+        return _from_text
+
+
+class _PostgresInstant(postgresql.TIMESTAMP):
+    """timestamptz; the session's zone does not matter."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], datetime | None]:
+        del dialect
+        return _aware
+
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[datetime | None], datetime | None]:
+        del dialect, coltype
+        return _in_utc
+
+
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC, whatever the database keeps."""
+    """An aware datetime in UTC, whatever the database keeps; naive ones are refused."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive datetimes; SQLite keeps UTC without a zone."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            message = "a naive datetime reached the database"
-            raise ValueError(message)
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        """How this database keeps it."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(_SqliteInstant())  # type: ignore[no-untyped-call]
+        return dialect.type_descriptor(_PostgresInstant(timezone=True))
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Always aware, always UTC."""
-        del dialect
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+def _aware(value: datetime | None) -> datetime | None:
+    if value is not None and value.tzinfo is None:
+        raise ValueError("a naive datetime reached the database")
+    return value
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
+
+
+@lru_cache(maxsize=128)
+def _as_text(value: datetime | None) -> str | None:
+    checked = _in_utc(_aware(value))
+    return None if checked is None else checked.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):

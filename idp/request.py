@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from idp.settings import Settings
 
 MAX_BODY = 4 * 1024 * 1024
+"""Bytes of a posted form."""
 
 
 class Request(pyramid.request.Request):  # type: ignore[misc]
     """A request. A class of ours, because Pyramid's request methods cost a new class each time."""
+
+    # Bodies are bounded (:func:`idp.security.check_form`): none is written to a temporary file.
+    request_body_tempfile_limit = MAX_BODY
 
     @property
     def services(self) -> "Services":

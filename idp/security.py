@@ -8,17 +8,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pyramid.csrf import CookieCSRFStoragePolicy
+from pyramid.httpexceptions import (
+    HTTPBadRequest,
+    HTTPLengthRequired,
+    HTTPRequestEntityTooLarge,
+)
 from pyramid.security import Allowed, Denied
 from pyramid.viewderivers import INGRESS, csrf_view
 from webob.cookies import make_cookie
 
-from idp.request import Request, session_cookie
+from idp.request import MAX_BODY, Request, session_cookie
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
     from pyramid.response import Response
 
 SIGNED_IN = "signed-in"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -98,8 +104,46 @@ def headers_deriver(view: View, info: object) -> View:
     return wrapped
 
 
+def forms_deriver(view: View, info: Any) -> View:  # noqa: ANN401 - Pyramid's own object
+    """What is posted is bounded, and text; a view that takes files says ``files=True``."""
+    if info.exception_only:
+        return view
+    takes_files = bool(info.options.get("files"))
+
+    def wrapped(context: object, request: Request) -> "Response":
+        if request.method not in SAFE_METHODS:
+            check_form(request, takes_files=takes_files)
+        return view(context, request)
+
+    return wrapped
+
+
+forms_deriver.options = ("files",)  # type: ignore[attr-defined]
+
+
+def check_form(request: Request, *, takes_files: bool) -> None:
+    """Refuse a body that no view here could read.
+
+    Raises:
+        HTTPRequestEntityTooLarge, HTTPLengthRequired: larger than we read, or of unknown size.
+        HTTPBadRequest: not a form, not UTF-8, or a file where text is expected.
+    """
+    if request.content_length is None and request.is_body_readable:
+        raise HTTPLengthRequired
+    if (request.content_length or 0) > MAX_BODY:
+        raise HTTPRequestEntityTooLarge
+    if request.charset.upper() not in {"UTF-8", "UTF8"}:
+        raise HTTPBadRequest("a form that is not UTF-8")
+    try:
+        values = request.POST.values()
+    except (LookupError, ValueError) as error:
+        raise HTTPBadRequest("a form that cannot be read") from error
+    if not takes_files and not all(isinstance(value, str) for value in values):
+        raise HTTPBadRequest("a file where text is expected")
+
+
 def includeme(config: "Configurator") -> None:
-    """Set the policy, CSRF before permission, and the headers."""
+    """Set the policy, bounded forms, CSRF before permission, and the headers."""
     secure = config.registry.services.settings.secure
     config.set_security_policy(SecurityPolicy())
     config.set_default_permission(SIGNED_IN)
@@ -115,7 +159,8 @@ def includeme(config: "Configurator") -> None:
     # referrer, post with "Origin: null": the token and SameSite decide.
     config.set_default_csrf_options(require_csrf=True, check_origin=False)
     config.add_view_deriver(headers_deriver, under=INGRESS, over="csrf_view")
-    config.add_view_deriver(csrf_view, under="headers_deriver", over="secured_view")
+    config.add_view_deriver(forms_deriver, under="headers_deriver", over="csrf_view")
+    config.add_view_deriver(csrf_view, under="forms_deriver", over="secured_view")
 
 
 def _session_cookie(request: Request, token: str | None) -> str:

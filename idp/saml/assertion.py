@@ -1,6 +1,8 @@
 """Builds Responses: pure, no database, no clock, no HTTP request. [SAMLProf] 4.1.4.2.
 
-Every value arrives in a draft; the only collaborator is the signer. What leaves is canonical text.
+Every value arrives in a draft; the only collaborator is the signer. What leaves is canonical text:
+attributes in alphabetical order, a namespace where its prefix is first used, no empty-element tags.
+Every value that is not our own goes through ``text`` or ``attribute``.
 """
 
 from dataclasses import dataclass
@@ -8,9 +10,9 @@ from datetime import datetime, timedelta
 
 from idp.errors import MetadataError
 from idp.interfaces import ISigner
-from idp.saml.canonical import Canonical, Node, element, render
+from idp.saml.canonical import attribute, check_characters, text
 from idp.saml.instants import write_instant
-from idp.saml.names import BEARER, SUCCESS
+from idp.saml.names import BEARER, SAML, SAMLP, SUCCESS
 from idp.saml.signature import encrypt_assertion
 from idp.types import (
     AcceptedRequest,
@@ -55,21 +57,19 @@ def build_response(
         MetadataError: encryption is demanded and the SP has no usable encryption certificate.
     """
     sign = service_provider.sign
-    plain = _assertion(accepted, service_provider, draft)
+    assertion = check_characters(_assertion(accepted, service_provider, draft))
     if sign in {Sign.BOTH, Sign.ASSERTION}:
-        assertion = _signed(plain, draft.assertion_id, signer)
-    else:
-        assertion = Canonical(render(plain))
+        assertion = _signed(assertion, draft.assertion_id, signer)
     if _encrypts(service_provider):
         assertion = encrypt_assertion(
-            assertion.text,
+            assertion,
             service_provider.encryption_certificates[0],
             service_provider.encryption_methods,
         )
-    response = _response(accepted, draft.issuer, draft.response_id, draft.now, _SUCCESS, assertion)
+    response = _response(accepted, draft.issuer, draft.response_id, draft.now, _SUCCESS + assertion)
     if sign in {Sign.BOTH, Sign.RESPONSE}:
-        return _signed(response, draft.response_id, signer).text
-    return render(response)
+        return _signed(response, draft.response_id, signer)
+    return response
 
 
 def build_status_response(
@@ -83,20 +83,16 @@ def build_status_response(
     signer: ISigner,
 ) -> str:
     """A signed Response that is not a Success, and carries no assertion. [SAMLCore] 3.2.2.2."""
-    codes = element(
-        "samlp:Status",
-        None,
-        element(
-            "samlp:StatusCode",
-            {"Value": status},
-            element("samlp:StatusCode", {"Value": sub_status}),
-        ),
+    codes = (
+        f'<samlp:Status><samlp:StatusCode Value="{attribute(status)}">'
+        f'<samlp:StatusCode Value="{attribute(sub_status)}"></samlp:StatusCode>'
+        "</samlp:StatusCode></samlp:Status>"
     )
     response = _response(accepted, issuer, response_id, now, codes)
-    return _signed(response, response_id, signer).text
+    return _signed(response, response_id, signer)
 
 
-_SUCCESS = element("samlp:Status", None, element("samlp:StatusCode", {"Value": SUCCESS}))
+_SUCCESS = f'<samlp:Status><samlp:StatusCode Value="{SUCCESS}"></samlp:StatusCode></samlp:Status>'
 
 
 def _encrypts(service_provider: ServiceProvider) -> bool:
@@ -106,116 +102,75 @@ def _encrypts(service_provider: ServiceProvider) -> bool:
     return has_key and service_provider.encrypt is not Encrypt.NEVER
 
 
-def _signed(node: Node, element_id: str, signer: ISigner) -> Canonical:
+def _signed(canonical: str, element_id: str, signer: ISigner) -> str:
     """The element with its Signature after its Issuer, where the schema wants it."""
-    text = render(node)
-    signature = signer.sign_element(text, element_id)
-    return Canonical(text.replace(_END_OF_ISSUER, _END_OF_ISSUER + signature, 1))
+    signature = signer.sign_element(canonical, element_id)
+    return canonical.replace(_END_OF_ISSUER, _END_OF_ISSUER + signature, 1)
 
 
 def _response(
-    accepted: AcceptedRequest,
-    issuer: str,
-    response_id: str,
-    now: datetime,
-    status: Node,
-    *assertions: Node | Canonical,
-) -> Node:
-    return element(
-        "samlp:Response",
-        {
-            "Destination": accepted.acs,
-            "ID": response_id,
-            "InResponseTo": accepted.message_id,
-            "IssueInstant": write_instant(now),
-            "Version": "2.0",
-        },
-        element("saml:Issuer", None, issuer),
-        status,
-        *assertions,
+    accepted: AcceptedRequest, issuer: str, response_id: str, now: datetime, content: str
+) -> str:
+    return check_characters(
+        f'<samlp:Response xmlns:samlp="{SAMLP}" Destination="{attribute(accepted.acs)}"'
+        f' ID="{response_id}"{_optional("InResponseTo", accepted.message_id)}'
+        f' IssueInstant="{write_instant(now)}" Version="2.0">'
+        f'<saml:Issuer xmlns:saml="{SAML}">{text(issuer)}</saml:Issuer>'
+        f"{content}</samlp:Response>"
     )
 
 
 def _assertion(
     accepted: AcceptedRequest, service_provider: ServiceProvider, draft: ResponseDraft
-) -> Node:
+) -> str:
     now = draft.now
-    return element(
-        "saml:Assertion",
-        {"ID": draft.assertion_id, "IssueInstant": write_instant(now), "Version": "2.0"},
-        element("saml:Issuer", None, draft.issuer),
-        _subject(accepted, draft.identity.name_id, now),
-        element(
-            "saml:Conditions",
-            {
-                "NotBefore": write_instant(now - SKEW),
-                "NotOnOrAfter": write_instant(now + CONFIRMATION_LIFETIME),
-            },
-            element(
-                "saml:AudienceRestriction",
-                None,
-                element("saml:Audience", None, service_provider.entity_id),
-            ),
-        ),
-        element(
-            "saml:AuthnStatement",
-            {
-                "AuthnInstant": write_instant(draft.authn_instant),
-                "SessionIndex": draft.session_index,
-                "SessionNotOnOrAfter": write_instant(draft.session_not_on_or_after),
-            },
-            element(
-                "saml:AuthnContext",
-                None,
-                element("saml:AuthnContextClassRef", None, draft.authn_context),
-            ),
-        ),
-        *_attribute_statement(draft.identity.attributes),
+    end = write_instant(now + CONFIRMATION_LIFETIME)
+    return (
+        f'<saml:Assertion xmlns:saml="{SAML}" ID="{draft.assertion_id}"'
+        f' IssueInstant="{write_instant(now)}" Version="2.0">'
+        f"<saml:Issuer>{text(draft.issuer)}</saml:Issuer>"
+        f"<saml:Subject>{_name_id(draft.identity.name_id)}"
+        f'<saml:SubjectConfirmation Method="{BEARER}"><saml:SubjectConfirmationData'
+        f"{_optional('InResponseTo', accepted.message_id)}"
+        f' NotOnOrAfter="{end}" Recipient="{attribute(accepted.acs)}">'
+        "</saml:SubjectConfirmationData></saml:SubjectConfirmation></saml:Subject>"
+        f'<saml:Conditions NotBefore="{write_instant(now - SKEW)}" NotOnOrAfter="{end}">'
+        f"<saml:AudienceRestriction><saml:Audience>{text(service_provider.entity_id)}"
+        "</saml:Audience></saml:AudienceRestriction></saml:Conditions>"
+        f'<saml:AuthnStatement AuthnInstant="{write_instant(draft.authn_instant)}"'
+        f' SessionIndex="{draft.session_index}"'
+        f' SessionNotOnOrAfter="{write_instant(draft.session_not_on_or_after)}">'
+        f"<saml:AuthnContext><saml:AuthnContextClassRef>{text(draft.authn_context)}"
+        "</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>"
+        f"{_attribute_statement(draft.identity.attributes)}</saml:Assertion>"
     )
 
 
-def _subject(accepted: AcceptedRequest, name_id: NameID, now: datetime) -> Node:
-    return element(
-        "saml:Subject",
-        None,
-        element(
-            "saml:NameID",
-            {
-                "Format": name_id.format,
-                "NameQualifier": name_id.name_qualifier,
-                "SPNameQualifier": name_id.sp_name_qualifier,
-            },
-            name_id.value,
-        ),
-        element(
-            "saml:SubjectConfirmation",
-            {"Method": BEARER},
-            element(
-                "saml:SubjectConfirmationData",
-                {
-                    "InResponseTo": accepted.message_id,
-                    "NotOnOrAfter": write_instant(now + CONFIRMATION_LIFETIME),
-                    "Recipient": accepted.acs,
-                },
-            ),
-        ),
+def _name_id(name_id: NameID) -> str:
+    return (
+        f'<saml:NameID Format="{attribute(name_id.format)}"'
+        f"{_optional('NameQualifier', name_id.name_qualifier)}"
+        f"{_optional('SPNameQualifier', name_id.sp_name_qualifier)}>"
+        f"{text(name_id.value)}</saml:NameID>"
     )
 
 
-def _attribute_statement(attributes: tuple[ReleasedAttribute, ...]) -> tuple[Node, ...]:
+def _attribute_statement(attributes: tuple[ReleasedAttribute, ...]) -> str:
     """No empty AttributeStatement: the schema wants at least one Attribute. [SAMLCore] 2.7.3."""
     if not attributes:
-        return ()
-    return (element("saml:AttributeStatement", None, *map(_attribute, attributes)),)
+        return ""
+    statement = "".join(map(_attribute, attributes))
+    return f"<saml:AttributeStatement>{statement}</saml:AttributeStatement>"
 
 
-def _attribute(attribute: ReleasedAttribute) -> Node:
-    return element(
-        "saml:Attribute",
-        {
-            "FriendlyName": attribute.friendly_name,
-            "Name": attribute.name,
-            "NameFormat": attribute.name_format,
-        },
-        *[element("saml:AttributeValue", None, value) for value in attribute.values],
+def _attribute(released: ReleasedAttribute) -> str:
+    values = "</saml:AttributeValue><saml:AttributeValue>".join(map(text, released.values))
+    return (
+        f"<saml:Attribute{_optional('FriendlyName', released.friendly_name)}"
+        f' Name="{attribute(released.name)}" NameFormat="{attribute(released.name_format)}">'
+        f"<saml:AttributeValue>{values}</saml:AttributeValue></saml:Attribute>"
     )
+
+
+def _optional(name: str, value: str | None) -> str:
+    return "" if value is None else f' {name}="{attribute(value)}"'

@@ -3,6 +3,9 @@
 What is written here is its own canonical form, so it is signed without being parsed again: that is
 most of the speed of a sign-on. The suite holds every kind of message against lxml's canonicaliser.
 
+:func:`element` and :func:`render` write any document; the assertion, which every sign-on writes, is
+a text of its own (:mod:`idp.saml.assertion`) with :func:`text` and :func:`attribute`.
+
 A namespace is declared on the first element, from the root down, that uses its prefix; so a signed
 element stands unchanged inside a parent whose own prefixes differ from its own.
 """
@@ -52,15 +55,28 @@ def render(node: Node) -> str:
     """
     pieces: list[str] = []
     _write(node, frozenset(), pieces)
-    text = "".join(pieces)
-    if _NOT_XML.search(text):
-        raise ValueError("a value holds a character that XML cannot carry")
-    return text
+    return check_characters("".join(pieces))
 
 
-def escape(text: str) -> str:
+def text(value: str) -> str:
     """Character data as it stands in canonical XML."""
-    return text.translate(_TEXT)
+    return value.translate(_TEXT)
+
+
+def attribute(value: str) -> str:
+    """An attribute's value, between double quotes, as it stands in canonical XML."""
+    return value.translate(_ATTRIBUTE)
+
+
+def check_characters(xml: str) -> str:
+    """The text itself.
+
+    Raises:
+        ValueError: it holds a character that XML cannot carry. [XML] 2.2
+    """
+    if _NOT_XML.search(xml):
+        raise ValueError("a value holds a character that XML cannot carry")
+    return xml
 
 
 def _write(node: Node, declared: frozenset[str], pieces: list[str]) -> None:
@@ -74,13 +90,13 @@ def _write(node: Node, declared: frozenset[str], pieces: list[str]) -> None:
     for name in names if len(names) < 2 else sorted(names, key=_attribute_order):  # noqa: PLR2004
         value = node.attributes[name]
         if value is not None:
-            pieces.append(f' {name}="{value.translate(_ATTRIBUTE)}"')
+            pieces.append(f' {name}="{attribute(value)}"')
     pieces.append(">")
     for child in node.children:
         if isinstance(child, Node):
             _write(child, declared, pieces)
         elif isinstance(child, str):
-            pieces.append(child.translate(_TEXT))
+            pieces.append(text(child))
         else:
             pieces.append(child.text)
     pieces.append(f"</{node.tag}>")

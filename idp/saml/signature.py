@@ -18,7 +18,7 @@ from lxml import etree
 
 from idp.errors import ConfigurationError, MetadataError, SignatureRefused
 from idp.saml import names
-from idp.saml.canonical import Canonical, element, render
+from idp.saml.canonical import element, render
 from idp.saml.names import q
 from idp.saml.xml import canonicalize, parse
 
@@ -129,7 +129,7 @@ def verify_octets(
     raise SignatureRefused("the query's signature does not verify with any registered certificate")
 
 
-def encrypt_assertion(assertion: str, certificate: bytes, methods: tuple[str, ...]) -> Canonical:
+def encrypt_assertion(assertion: str, certificate: bytes, methods: tuple[str, ...]) -> str:
     """The ``saml:EncryptedAssertion``, canonical. [SAMLCore] 2.3.4, [SAMLMeta] 2.4.1.
 
     The first block encryption of ``methods`` that we know is used; AES-GCM where none is named.
@@ -157,7 +157,7 @@ def encrypt_assertion(assertion: str, certificate: bytes, methods: tuple[str, ..
         context.encrypt_xml(template, wrapper[0])
     except xmlsec.Error as error:
         raise MetadataError(f"the encryption certificate cannot be used: {error}") from error
-    return Canonical(canonicalize(wrapper).decode())
+    return canonicalize(wrapper).decode()
 
 
 def check_certificate(certificate: bytes) -> None:
