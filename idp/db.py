@@ -29,14 +29,13 @@ from sqlalchemy import (
     event,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeDecorator
 
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_label)s",
@@ -55,45 +54,24 @@ GONE = (OperationalError, InterfaceError, PoolTimeoutError)
 """What a database that is gone, full or too busy raises: a page says 503, not 500."""
 
 
-class _SqliteInstant(sqlite.DATETIME):
-    """UTC without a zone, as text; the same moment is often bound many times in a statement."""
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
-        del dialect
-        return _as_text
-
-    def result_processor(
-        self, dialect: Dialect, coltype: object
-    ) -> Callable[[str | None], datetime | None]:
-        del dialect, coltype
-        return _from_text
-
-
-class _PostgresInstant(postgresql.TIMESTAMP):
-    """timestamptz; the session's zone does not matter."""
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], datetime | None]:
-        del dialect
-        return _aware
-
-    def result_processor(
-        self, dialect: Dialect, coltype: object
-    ) -> Callable[[datetime | None], datetime | None]:
-        del dialect, coltype
-        return _in_utc
-
-
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC, whatever the database keeps; naive ones are refused."""
+    """An aware datetime in UTC, whatever the database keeps; naive ones are refused.
+
+    SQLite keeps text without a zone. The processors stand in for the dialect's own, because the
+    same moment is often bound many times in a statement of the sign-on path.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
-        """How this database keeps it."""
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(_SqliteInstant())  # type: ignore[no-untyped-call]
-        return dialect.type_descriptor(_PostgresInstant(timezone=True))
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
+        """On the way in."""
+        return _as_text if dialect.name == "sqlite" else _aware
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """On the way out."""
+        del coltype
+        return _from_text if dialect.name == "sqlite" else _in_utc
 
 
 def _aware(value: datetime | None) -> datetime | None:
@@ -151,11 +129,11 @@ class _Work:
             self._session = Session(self.connection, expire_on_commit=False)
         return self._session
 
-    def commit(self) -> None:
-        """Flush what the ORM holds, then commit."""
+    def flushed(self) -> Connection:
+        """The connection, once what the ORM holds is in the database."""
         if self._session is not None:
             self._session.flush()
-        self.connection.commit()
+        return self.connection
 
     def close(self) -> None:
         """Let go of what the ORM holds; the connection rolls back what was not committed."""
@@ -192,7 +170,7 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """The same unit of work for prebuilt statements, without the price of an ORM session."""
         with self._work() as work:
-            yield work.connection
+            yield work.flushed()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -208,7 +186,7 @@ class Database:
         """The rows of a prebuilt statement, read as in :meth:`reading` without an ORM session."""
         current = self._current.get()
         if current is not None:
-            return current.session.connection().execute(statement, values).all()
+            return current.flushed().execute(statement, values).all()
         with self._readers.connect() as connection:
             return connection.execute(statement, values).all()
 
@@ -225,7 +203,7 @@ class Database:
                 if self.is_sqlite:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield work
-                work.commit()
+                work.flushed().commit()
             finally:
                 self._current.reset(token)
                 work.close()

@@ -1,4 +1,4 @@
-"""The IdP's own EntityDescriptor: signed through ``ISigner``. [SAMLMeta], [MetaUI].
+"""The IdP's own EntityDescriptor: signed through ``ISigner``. [SAMLMeta], [MetaUI], [MetaAlgSup].
 
 Only endpoints that work are advertised.
 """
@@ -11,6 +11,7 @@ from idp.interfaces import IClock, IMetadata, ISigner
 from idp.saml.canonical import Canonical, Node, element, render
 from idp.saml.instants import write_instant
 from idp.saml.names import SAMLP
+from idp.saml.signature import ALLOWED_DIGESTS, ALLOWED_SIGNATURES
 from idp.settings import Organization, Settings
 from idp.types import Binding, NameIDFormat
 
@@ -84,7 +85,7 @@ def _idp_descriptor(settings: Settings, certificates: tuple[bytes, ...]) -> Node
     return element(
         "md:IDPSSODescriptor",
         attributes,
-        element("md:Extensions", {}, _ui_info(settings)),
+        element("md:Extensions", {}, *_algorithms(), _ui_info(settings)),
         *(_key_descriptor(certificate) for certificate in certificates),
         *(element("md:NameIDFormat", {}, each.value) for each in NameIDFormat),
         *(
@@ -95,6 +96,13 @@ def _idp_descriptor(settings: Settings, certificates: tuple[bytes, ...]) -> Node
             for binding in (Binding.REDIRECT, Binding.POST)
         ),
     )
+
+
+def _algorithms() -> list[Node]:
+    """Told, because a Shibboleth SP signs what it posts with SHA-1 unless it finds them here."""
+    told = [("alg:DigestMethod", each) for each in sorted(ALLOWED_DIGESTS)]
+    told += [("alg:SigningMethod", each) for each in ALLOWED_SIGNATURES]
+    return [element(tag, {"Algorithm": algorithm}) for tag, algorithm in told]
 
 
 def _ui_info(settings: Settings) -> Node:

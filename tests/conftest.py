@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 KEYS = HERE / "data" / "keys"
 
 # Where tests that ask for a database run on PostgreSQL too.
-ON_BOTH = ("contract", "functional", "unit/directory", "unit/idp", "unit/metadata")
+ON_BOTH = ("attacks", "contract", "functional", "unit/directory", "unit/idp", "unit/metadata")
 # Where the product runs in a process of its own, or coverage would only cost time.
 UNCOVERED = ("browser", "interop")
 

@@ -4,12 +4,13 @@ SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 MDUI = "urn:oasis:names:tc:SAML:metadata:ui"
+ALG = "urn:oasis:names:tc:SAML:metadata:algsupport"
 DS = "http://www.w3.org/2000/09/xmldsig#"
 XENC = "http://www.w3.org/2001/04/xmlenc#"
 XENC11 = "http://www.w3.org/2009/xmlenc11#"
 XML = "http://www.w3.org/XML/1998/namespace"
 
-PREFIXES = {"saml": SAML, "samlp": SAMLP, "md": MD, "mdui": MDUI, "ds": DS}
+PREFIXES = {"saml": SAML, "samlp": SAMLP, "md": MD, "mdui": MDUI, "alg": ALG, "ds": DS}
 
 EXCLUSIVE_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
 EXCLUSIVE_C14N_WITH_COMMENTS = f"{EXCLUSIVE_C14N}WithComments"

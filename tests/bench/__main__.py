@@ -16,6 +16,7 @@ from types import FrameType
 
 # The environment of whoever runs the bench is not the measured server's.
 VAR = Path(os.environ.pop("VAR", "") or "var")
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 FOREIGN = ("DATABASE_URL", "PORT", "SP_PORT", "CONVERGENCES_CONFIG", "OPENSSL_ia32cap")
 
 
@@ -23,35 +24,41 @@ def main() -> int:
     """Run; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "--profile", action="store_true", help="tell in which functions the time of P1 goes"
+        "--profile",
+        nargs="?",
+        const="P1",
+        choices=("P1", "P2a", "P2b"),
+        help="tell in which functions the time of this row goes (P1 when none is named)",
     )
     arguments = parser.parse_args()
     for name in FOREIGN:
         os.environ.pop(name, None)
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGHUP, _end)
+    for number in SIGNALS:
+        signal.signal(number, _end)
     warnings.simplefilter("ignore")  # what packages have to say to their authors
     with TemporaryDirectory(prefix="bench-") as folder:
         return _run(Path(folder), profile=arguments.profile)
 
 
-def _run(folder: Path, *, profile: bool) -> int:
+def _run(folder: Path, *, profile: str | None) -> int:
     # Read when prometheus_client is imported, which the rooms do.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     from tests.bench import measures, profiling, report  # noqa: PLC0415
     from tests.bench.yardstick import Unmeasurable  # noqa: PLC0415
 
-    started = time.monotonic()
+    load, started = os.getloadavg()[0], time.monotonic()
     try:
         sign_ons = _sign_ons(measures.SIGN_ONS)
         if profile:
-            print(profiling.profile(folder / "profile", sign_ons))
+            print(profiling.profile(folder / "profile", profile, sign_ons))
             return 0
         bench = measures.Bench(folder, sign_ons, _say)
-        rows = bench.run()
-        document = report.document(rows, bench.yardsticks, seconds=time.monotonic() - started)
-        report.write(VAR / "bench.json", document)
-        print(report.text(rows, bench.yardsticks, document))
+        bench.run()
+        made = report.document(
+            bench.rows, bench.meter.yardsticks, load=load, seconds=time.monotonic() - started
+        )
+        report.write(VAR / "bench.json", made)
+        print(report.text(bench.rows, bench.meter.yardsticks, made))
     except Unmeasurable as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -72,7 +79,7 @@ def _say(what: str) -> None:
 def _end(number: int, frame: FrameType | None) -> None:
     """Leave through every `finally`, once."""
     del frame
-    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
 

@@ -34,7 +34,7 @@ class Target:
         made = []
         for _ in range(count):
             request = self.sp.authn_request(now=datetime.now(UTC))
-            made.append((request.get("ID"), f"{self.path}?{self.sp.redirect_query(request)}"))
+            made.append((str(request.get("ID")), f"{self.path}?{self.sp.redirect_query(request)}"))
         return made
 
     def verify(self, page: str, request_id: str) -> Received:
@@ -76,7 +76,8 @@ class Client:
             Unmeasurable: the page is not there, or says no.
         """
         page = html.fromstring(self._ask("GET", "/connexion", expected=200))
-        form = next(each for each in page.forms if "password" in each.fields)
+        forms = page.forms  # type: ignore[attr-defined]
+        form = next(each for each in forms if "password" in each.fields)
         values = {**dict(form.form_values()), "login": login, "password": password}
         self._ask("POST", form.action, urlencode(values), expected=303)
 

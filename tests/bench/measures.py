@@ -1,60 +1,43 @@
 """What is measured, in which order, against which goals: P1, P2 and P8 of the product."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from tests.bench import stock, yardstick
+from tests.bench import versus, yardstick
 from tests.bench.client import Client, Target
-from tests.bench.proc import Memory
-from tests.bench.report import Load, Row, percentile
+from tests.bench.meter import Meter, Watch
+from tests.bench.report import Load, Row
 from tests.bench.server import Server, serving
-from tests.bench.stock import Plan
 from tests.bench.world import BOTH, ENCRYPTED, KEY, LOGIN, PASSWORD, PLAIN, World, prepared
-from tests.bench.yardstick import Unmeasurable, Yardstick
+from tests.bench.yardstick import Unmeasurable
 from tests.common import postgres
-from tests.common.fake_sp import FakeSP, Received, key_pair
+from tests.common.fake_sp import Received
 from tests.common.ports import free_port
-from views.demo.supervisor import granian
 
 SIGN_ONS = 2000
 WARM_UP = 200
 STOCK_SIGN_ONS = 100
 STOCK_WARM_UP = 5
 STARTS = 3
-MEMORY_FACTOR = 5  # read after the sign-ons of one measurement, and after five times as many
+MEMORY_FACTOR = 5  # read after the sign-ons of one row, and after five times as many
 
-UNIT, SECONDS, MB, TIMES = "RSA", "s", "MB", "×"
-# Pages that a counter, a cache or the allocator takes late: 0.1 kB for each of 8,000 sign-ons.
+UNIT, SECONDS, MB, TIMES = "RSA", "s", "MB", "times"
+# What a counter, a cache or the allocator takes late: 0.1 kB for each of 8,000 sign-ons.
 NO_GROWTH = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One row of sign-ons."""
-
-    number: str
-    what: str
-    goal: float | None = None
-
-
-@dataclass(slots=True)
 class Bench:
     """One run; ``folder`` is thrown away afterwards, ``say`` tells whoever waits."""
 
-    folder: Path
-    sign_ons: int
-    say: Callable[[str], None]
-    rows: list[Row] = field(default_factory=list)
-    yardsticks: list[Yardstick] = field(default_factory=list)
+    def __init__(self, folder: Path, sign_ons: int, say: Callable[[str], None]) -> None:
+        self.rows: list[Row] = []
+        self.meter = Meter(sign_ons, WARM_UP, say)
+        self._folder = folder
 
-    def run(self) -> list[Row]:
+    def run(self) -> None:
         """Measure everything.
 
         Raises:
@@ -63,176 +46,117 @@ class Bench:
         xmlsec1 = shutil.which("xmlsec1")
         if xmlsec1 is None:
             raise Unmeasurable(
-                "the program xmlsec1 is missing: stock pysaml2 starts it (`make bench` installs "
-                "it as root; otherwise install the package xmlsec1)"
+                "the program xmlsec1 is missing, which stock pysaml2 starts; `make bench` installs "
+                "it as root, otherwise install the package xmlsec1"
             )
-        self.say("yardstick")
-        self.yardsticks.append(yardstick.take())
-        port = free_port()
-        with prepared(self.folder / "sqlite", port) as world:
-            received = self._on_sqlite(world)
+        self.meter.start()
+        with prepared(self._folder / "sqlite", free_port()) as world:
+            received, plain = self._on_sqlite(world)
         self._on_postgresql()
-        self._stock(xmlsec1, received)
-        return self.rows
+        self._stock(xmlsec1, received, plain)
 
-    # --- ours --------------------------------------------------------------------------------
-
-    def _on_sqlite(self, world: World) -> Received:
+    def _on_sqlite(self, world: World) -> tuple[Received, Load]:
         starts = []
         for _ in range(STARTS - 1):
-            with self._ours(world) as server:
+            with ours(world) as server:
                 starts.append(server.started_in)
-        with self._ours(world) as server:
+        with ours(world) as server, Client(server.port) as client:
             starts.append(server.started_in)
-            with Client(server.port) as client:
-                client.sign_in(LOGIN, PASSWORD)
-                received = self._all_shapes(world, server, client)
+            client.sign_in(LOGIN, PASSWORD)
+            plain, watch = self._plain_and_memory(world, server, client)
+            received = client.received(target(world, PLAIN))
+            self._other_shapes(world, server, client)
+        self._memory(watch)
         what = f"start of a worker, median of {STARTS}"
         self.rows.append(Row("P8", what, median(starts), SECONDS, 2))
-        if self.yardsticks[-1].has_ifma:
-            world.sign_with(KEY)
+        if self.meter.yardsticks[-1].has_ifma:
             self._without_ifma(world)
-        return received
+        return received, plain
+
+    def _plain_and_memory(self, world: World, server: Server, client: Client) -> tuple[Load, Watch]:
+        """P1, then on to the sign-on at which the memory is read for the last time."""
+        first, last = self.meter.sign_ons, MEMORY_FACTOR * self.meter.sign_ons
+        watch = Watch(server, (first, last))
+        what = "assertion signed"
+        plain = self.meter.measure(what, server, client, target(world, PLAIN), watch)
+        self.rows.append(Row("P1", what, plain.units, UNIT, 4, plain))
+        self.meter.say(f"memory until sign-on {last}")
+        watch.drain(client.sign_ons(target(world, PLAIN), last - watch.served))
+        return plain, watch
+
+    def _other_shapes(self, world: World, server: Server, client: Client) -> None:
+        for number, what, goal, application in (
+            ("P2a", "Response and assertion signed", 6, BOTH),
+            ("P2b", "both signed, assertion encrypted", 7, ENCRYPTED),
+        ):
+            load = self.meter.measure(what, server, client, target(world, application))
+            self.rows.append(Row(number, what, load.units, UNIT, goal, load))
+        world.sign_with(world.default_key)
+        what = "P1 with a key of the default length, 3072"
+        load = self.meter.measure(what, server, client, target(world, PLAIN))
+        self.rows.append(Row("", what, load.units, UNIT, None, load))
+        world.sign_with(KEY)
+
+    def _memory(self, watch: Watch) -> None:
+        (early, first), (late, last) = sorted(watch.seen.items())
+        what = f"memory of the worker at sign-on {late:,}"
+        self.rows.append(Row("P8", what, last.resident, MB, 130))
+        what = f"its growth since sign-on {early:,}"
+        self.rows.append(Row("P8", what, last.resident - first.resident, MB, NO_GROWTH))
 
     def _without_ifma(self, world: World) -> None:
         """P1 as on a processor without AVX-512 IFMA: server and yardstick both do without."""
-        load = self._plain(world, "P1, IFMA off in server and yardstick", yardstick.WITHOUT_IFMA)
         what = "P1, IFMA off in server and yardstick"
+        load = self._plain_again(what, world, yardstick.WITHOUT_IFMA)
         self.rows.append(Row("", what, load.units_without_ifma, UNIT, None, load))
-
-    def _all_shapes(self, world: World, server: Server, client: Client) -> Received:
-        plain = target(world, PLAIN)
-        memory = Watch(server, (self.sign_ons, MEMORY_FACTOR * self.sign_ons))
-        shape = Shape("P1", "assertion signed", 4)
-        self._measure(shape, server, client, plain, memory)
-        self.say(f"memory after {memory.last} sign-ons")
-        memory.drain(client.sign_ons(plain, memory.last - memory.served))
-        received = client.received(plain)
-        for number, what, goal, application in (
-            ("P2a", "Response and assertion signed", 6, BOTH),
-            ("P2b", "Response and assertion signed, assertion encrypted", 7, ENCRYPTED),
-        ):
-            shape = Shape(number, what, goal)
-            self._measure(shape, server, client, target(world, application))
-        world.sign_with(world.default_key)
-        shape = Shape("", "P1 with the product's default key, 3072 bits")
-        self._measure(shape, server, client, target(world, PLAIN))
-        self._memory_rows(memory)
-        return received
-
-    def _memory_rows(self, memory: "Watch") -> None:
-        (early, first), (late, last) = sorted(memory.seen.items())
-        what = f"resident memory of the worker after {late:,} sign-ons"
-        self.rows.append(Row("P8", what, last.resident, MB, 130))
-        what = f"its growth since sign-on {early:,} (at most {NO_GROWTH:g} is none)"
-        self.rows.append(Row("P8", what, last.resident - first.resident, MB, NO_GROWTH))
 
     def _on_postgresql(self) -> None:
         if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-            self.say("PostgreSQL is not installed: its row is left out")
+            self.meter.say("PostgreSQL is not installed: its row is left out")
             return
         with ExitStack() as stack:
             database = postgres.start()
             stack.callback(postgres.stop, database)
             url = database.create("bench")
-            world = stack.enter_context(prepared(self.folder / "postgresql", free_port(), url))
-            self._plain(world, Shape("", "P1 on PostgreSQL, the CPU of our processes only"))
+            world = stack.enter_context(prepared(self._folder / "pg", free_port(), url))
+            what = "P1 on PostgreSQL, without its own CPU"
+            load = self._plain_again(what, world)
+            self.rows.append(Row("", what, load.units, UNIT, None, load))
 
-    def _plain(self, world: World, shape: Shape, environment: dict[str, str] | None = None) -> None:
-        """P1 once more, on a server of its own."""
-        with self._ours(world, environment) as server, Client(server.port) as client:
+    def _plain_again(
+        self, what: str, world: World, environment: Mapping[str, str] | None = None
+    ) -> Load:
+        """P1 on a server of its own."""
+        with ours(world, environment) as server, Client(server.port) as client:
             client.sign_in(LOGIN, PASSWORD)
-            self._measure(shape, server, client, target(world, PLAIN))
+            return self.meter.measure(what, server, client, target(world, PLAIN))
 
-    @contextmanager
-    def _ours(self, world: World, environment: dict[str, str] | None = None) -> Iterator[Server]:
-        with serving(
-            world.command(),
-            port=world.port,
-            ready="/readyz",
-            log=world.settings.var / "server.log",
-            environment={**world.environment(), **(environment or {})},
-        ) as server:
-            yield server
-
-    # --- stock pysaml2 -----------------------------------------------------------------------
-
-    def _stock(self, xmlsec1: str, received: Received) -> None:
-        folder = self.folder / "stock"
-        folder.mkdir()
-        port = free_port()
-        plan, expected = stock_plan(folder, port, xmlsec1, received)
-        plan.write(folder / "plan.json")
-        command = [*granian("tests.bench.stock:from_environment", port, workers=1), "--factory"]
-        environment = {stock.PLAN: str(folder / "plan.json"), "PYTHONWARNINGS": "ignore"}
-        shape = Shape("", STOCK)
-        few = min(STOCK_SIGN_ONS, self.sign_ons)
-        with (
-            serving(
-                command, port=port, ready=stock.READY, log=folder / "server.log",
-                environment=environment,
-            ) as server,
-            Client(port) as client,
-        ):  # fmt: skip
-            told = client.received(expected).attributes
-            if facts(told) != facts(received.attributes):
-                raise Unmeasurable(f"stock pysaml2 sends other attributes than we: {told}")
-            self._measure(shape, server, client, expected, sign_ons=few, warm_up=STOCK_WARM_UP)
-
-    # --- each of them ------------------------------------------------------------------------
-
-    def _measure(
-        self,
-        shape: Shape,
-        server: Server,
-        client: Client,
-        expected: Target,
-        watch: "Watch | None" = None,
-        *,
-        sign_ons: int | None = None,
-        warm_up: int = WARM_UP,
-    ) -> None:
-        self.say(f"{shape.number} {shape.what}".strip())
-        count = sign_ons or self.sign_ons
-        watch = watch or Watch(server)
-        watch.drain(client.sign_ons(expected, warm_up))
-        before = server.cpu_seconds()
-        seconds = watch.drain(client.sign_ons(expected, count))
-        cpu = server.cpu_seconds() - before
-        self.yardsticks.append(yardstick.take())
-        load = Load(
-            sign_ons=count,
-            cpu=cpu / count * 1000,
-            p50=percentile(seconds, 50) * 1000,
-            p95=percentile(seconds, 95) * 1000,
-            yardstick=yardstick.mean(*self.yardsticks[-2:]),
-        )
-        self.rows.append(Row(shape.number, shape.what, load.units, UNIT, shape.goal, load))
+    def _stock(self, xmlsec1: str, received: Received, plain: Load) -> None:
+        what = "stock pysaml2 and xmlsec1, assertion signed"
+        meter = self.meter.few(STOCK_SIGN_ONS, STOCK_WARM_UP)
+        with versus.stock_server(self._folder / "stock", xmlsec1, received) as (server, expected):  # noqa: SIM117
+            with Client(server.port) as client:
+                versus.compare(received, client.received(expected))
+                load = meter.measure(what, server, client, expected)
+        self.rows.append(Row("", what, load.units, UNIT, None, load))
+        self.rows.append(Row("", "its CPU, in those of P1", load.units / plain.units, TIMES))
 
 
-class Watch:
-    """Counts what a server served, and reads its memory ``at`` these numbers of sign-ons."""
+@contextmanager
+def ours(world: World, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Our server.
 
-    def __init__(self, server: Server, at: tuple[int, ...] = ()) -> None:
-        self.served = 0
-        self.seen: dict[int, Memory] = {}
-        self._server = server
-        self._at = at
-
-    @property
-    def last(self) -> int:
-        """The last number that is waited for."""
-        return max(self._at)
-
-    def drain(self, sign_ons: Iterator[float]) -> list[float]:
-        """Go through these sign-ons; the seconds of each."""
-        seconds = []
-        for each in sign_ons:
-            seconds.append(each)
-            self.served += 1
-            if self.served in self._at:
-                self.seen[self.served] = self._server.memory()
-        return seconds
+    Raises:
+        Unmeasurable: it does not start.
+    """
+    with serving(
+        world.command(),
+        port=world.port,
+        ready="/readyz",
+        log=world.settings.var / "server.log",
+        environment={**world.environment(), **(environment or {})},
+    ) as server:
+        yield server
 
 
 def target(world: World, application: str) -> Target:
@@ -244,29 +168,3 @@ def target(world: World, application: str) -> Target:
         certificate=world.services.signer.certificates()[0],
         response_signed=application != PLAIN,
     )
-
-
-def facts(attributes: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Attributes by their plain names: pysaml2 writes ``urn:mace:dir:attribute-def:mail``."""
-    return {name.rpartition(":")[2]: sorted(values) for name, values in attributes.items()}
-
-
-def stock_plan(folder: Path, port: int, xmlsec1: str, received: Received) -> tuple[Plan, Target]:
-    """What stock pysaml2 is to answer with: our attributes and our key; and who asks it."""
-    private_key, certificate = key_pair(KEY)
-    base_url = f"http://localhost:{port}"
-    sp = FakeSP("bench-stock", idp_sso=base_url + stock.SSO)
-    (folder / "key.pem").write_bytes(private_key)
-    pem = x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
-    (folder / "certificate.pem").write_bytes(pem)
-    (folder / "sp.xml").write_bytes(sp.metadata())
-    plan = Plan(
-        entity_id=f"{base_url}/metadata",
-        base_url=base_url,
-        xmlsec1=xmlsec1,
-        key_file=str(folder / "key.pem"),
-        certificate_file=str(folder / "certificate.pem"),
-        sp_metadata_file=str(folder / "sp.xml"),
-        identity=received.attributes,
-    )
-    return plan, Target(sp, stock.SSO, plan.entity_id, certificate, response_signed=False)

@@ -1,4 +1,4 @@
-"""Where the time of P1 goes: cProfile around the WSGI application, in this process."""
+"""Where the time of a sign-on goes: cProfile around the WSGI application, in this process."""
 
 import cProfile
 import io
@@ -19,11 +19,21 @@ from idp.request import session_cookie
 from idp.saml.signature import sign_bytes
 from tests.bench.client import Target
 from tests.bench.measures import WARM_UP, target
-from tests.bench.world import KEY, LOGIN, PASSWORD, PLAIN, World, prepared
+from tests.bench.world import (
+    BOTH,
+    ENCRYPTED,
+    KEY,
+    LOGIN,
+    PASSWORD,
+    PLAIN,
+    World,
+    prepared,
+)
 from tests.bench.yardstick import Unmeasurable
 from tests.common.fake_sp import key_pair
 from tests.common.processes import REPOSITORY
 
+SHAPES = {"P1": PLAIN, "P2a": BOTH, "P2b": ENCRYPTED}
 TOP = 25
 TOP_PACKAGES = 12
 PORT = 6543  # of the URLs only: nobody listens
@@ -31,8 +41,10 @@ PORT = 6543  # of the URLs only: nobody listens
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
-def profile(folder: Path, sign_ons: int) -> str:
+def profile(folder: Path, number: str, sign_ons: int) -> str:
     """Sign on in this process, first by the clock, then under the profiler; the text of both.
+
+    ``number`` is the row's: P1, P2a or P2b.
 
     Raises:
         Unmeasurable: an answer holds no Response.
@@ -41,17 +53,17 @@ def profile(folder: Path, sign_ons: int) -> str:
         log.configure(demonstration=True, stream=stream)
         application: Application = make_app(world.settings, world.services)
         cookie = _sign_in(world)
-        expected = target(world, PLAIN)
+        expected = target(world, SHAPES[number])
         _run(application, expected, cookie, WARM_UP)
         cpu = _run(application, expected, cookie, sign_ons)
         profiler = cProfile.Profile()
         _run(application, expected, cookie, sign_ons, profiler)
     unit = _unit(sign_ons)
     lines = [
-        f"P1 in this process, without server and client, {sign_ons} sign-ons:",
+        f"{number} in this process, without server and client, {sign_ons} sign-ons:",
         f"{cpu:.3f} ms CPU = {cpu / unit:.2f} RSA-2048 signatures of {unit:.3f} ms of our library.",
         "",
-        "Under the profiler, which makes many small calls look dearer than they are:",
+        "Under the profiler (wall time, the disk's too; small calls look dearer than they are):",
         *_by_package(profiler, sign_ons),
         "",
         _by_function(profiler),
@@ -107,7 +119,7 @@ def _unit(count: int) -> float:
 
 def _by_package(profiler: cProfile.Profile, sign_ons: int) -> list[str]:
     own: Counter[str] = Counter()
-    for (file, _, name), (_, _, seconds, _, _) in pstats.Stats(profiler).stats.items():
+    for (file, _, name), (_, _, seconds, _, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
         own[package(file, name)] += seconds
     total = sum(own.values())
     return [

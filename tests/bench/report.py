@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +18,19 @@ HEADER = (
     "#", "what", "figure", "goal", "", "CPU ms", "IFMA off", "p50 ms", "p95 ms", "RSA ms",
 )  # fmt: skip
 LEFT = {0, 1, 4}
+
+LEGEND = """\
+RSA       one RSA-2048 private operation of `openssl speed`, taken before and after each row:
+          {plain} ms in this run. Goals are judged on it.
+IFMA off  the same CPU in operations without AVX-512 IFMA, which many machines lack:
+          {without_ifma} ms in this run.
+CPU       of the server's processes and their children; p50 and p95 are the client's.
+stock     the same attributes and key; no directory, session, journal or page. {fewest} sign-ons.
+
+{most:,} sign-ons a row, one after the other on one connection; NameID transient.
+{processors} processors {processor}, load {load_before:.1f} before; Python {python}; {openssl};
+{took_seconds:.0f} seconds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,48 +112,42 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([aligned[0], "-" * sum(widths, 2 * len(widths) - 2), *aligned[1:]])
 
 
-def document(rows: Sequence[Row], taken: Sequence[Yardstick], *, seconds: float) -> dict[str, Any]:
-    """What a program may want to know of a run that took this long."""
+def document(
+    rows: Sequence[Row], taken: Sequence[Yardstick], *, load: float, seconds: float
+) -> dict[str, Any]:
+    """What a program may want to know of a run.
+
+    ``load`` is the machine's load average before it, ``seconds`` how long it took.
+    """
     return {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "took_seconds": seconds,
+        "load_before": load,
+        "processors": os.cpu_count(),
         "processor": processor(),
         "openssl": openssl(),
         "python": platform.python_version(),
         "yardsticks": [asdict(each) for each in taken],
-        "rows": [row.as_json() for row in rows],
+        "rows": [row.as_json() for row in ordered(rows)],
     }
 
 
 def text(rows: Sequence[Row], taken: Sequence[Yardstick], made: dict[str, Any]) -> str:
     """What a reader sees: the table, and what its words mean."""
-    ours = next(row.load for row in rows if row.load is not None)
-    how = f"{ours.sign_ons:,} sign-ons a row, one after the other, on one connection"
-    return "\n".join(
-        [
-            "",
-            table(rows),
-            "",
-            f"{made['processor']}, Python {made['python']}, {made['openssl']}; {how}.",
-            "RSA: one RSA-2048 private operation, `openssl speed` before and after each row.",
-            f"     In this run: {_range([each.plain for each in taken])} ms.",
-            "IFMA off: the same CPU in operations as processors without AVX-512 IFMA do them.",
-            f"     In this run: {_range([each.without_ifma for each in taken])} ms.",
-            "CPU: of the server's processes and their children. p50, p95: at the client.",
-            *_comparison(rows),
-            f"{made['took_seconds']:.0f} seconds.",
-        ]
+    loads = [row.load for row in rows if row.load is not None]
+    legend = LEGEND.format(
+        plain=_range([each.plain for each in taken]),
+        without_ifma=_range([each.without_ifma for each in taken]),
+        most=max(load.sign_ons for load in loads),
+        fewest=min(load.sign_ons for load in loads),
+        **made,
     )
+    return f"\n{table(ordered(rows))}\n\n{legend}"
 
 
-def _comparison(rows: Sequence[Row]) -> list[str]:
-    units = {row.what.partition(":")[0]: row.load.units for row in rows if row.load is not None}
-    first = next(iter(units.values()))
-    return [
-        f"{name}: {value / first:.0f} times the CPU of P1."
-        for name, value in units.items()
-        if name.startswith("stock")
-    ]
+def ordered(rows: Sequence[Row]) -> list[Row]:
+    """Those with a number first, in its order."""
+    return sorted(rows, key=lambda row: (not row.number, row.number))
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -151,7 +160,9 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def openssl() -> str:
-    """The version of the program that measures the yardstick."""
+    """The version of the program that measures the yardstick; empty without it."""
+    if shutil.which("openssl") is None:
+        return ""
     asked = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=False)
     return " ".join(asked.stdout.split()[:2])
 

@@ -5,10 +5,8 @@ Response of a person who is always signed in, have the ``xmlsec1`` program sign 
 directory, no session, no journal, no page around it.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,30 +18,12 @@ from saml2.saml import NAME_FORMAT_BASIC, NAMEID_FORMAT_TRANSIENT
 from saml2.server import Server
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
-PLAN = "BENCH_STOCK"
-SSO = "/sso"
-READY = "/readyz"
+from tests.bench.plan import PLAN, READY, SSO, Plan, read
+
 USER = "agent@demo.example"
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the program works on; ``identity`` are the attributes of its one user."""
-
-    entity_id: str
-    base_url: str
-    xmlsec1: str
-    key_file: str
-    certificate_file: str
-    sp_metadata_file: str
-    identity: dict[str, list[str]]
-
-    def write(self, path: Path) -> None:
-        """Keep it for the program."""
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def configuration(plan: Plan) -> IdPConfig:
@@ -114,4 +94,4 @@ class Application:
 
 def from_environment() -> Application:
     """The program for the plan in the file that the variable ``BENCH_STOCK`` names."""
-    return Application(Plan(**json.loads(Path(os.environ[PLAN]).read_text(encoding="utf-8"))))
+    return Application(read(Path(os.environ[PLAN])))

@@ -24,6 +24,7 @@ from tests.common.clock import START
 NS = {
     "md": "urn:oasis:names:tc:SAML:2.0:metadata",
     "mdui": "urn:oasis:names:tc:SAML:metadata:ui",
+    "alg": "urn:oasis:names:tc:SAML:metadata:algsupport",
     "ds": "http://www.w3.org/2000/09/xmldsig#",
 }
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -168,6 +169,21 @@ def test_only_working_endpoints_are_told(published: etree._Element, settings: Se
     assert locations == {settings.url("/saml/sso")}
     formats = [each.text for each in descriptor.iterfind("md:NameIDFormat", NS)]
     assert formats == [str(each) for each in NameIDFormat]
+
+
+def test_the_algorithms_that_requests_may_be_signed_with_are_told(
+    published: etree._Element,
+) -> None:
+    extensions = published.find("md:IDPSSODescriptor/md:Extensions", NS)
+    assert extensions is not None
+
+    def told(name: str) -> list[str]:
+        found = extensions.iterfind(f"alg:{name}", NS)
+        return [each.get("Algorithm", "").rpartition("#")[2] for each in found]
+
+    # In the order of preference: SPs take the first that they can.
+    assert told("SigningMethod") == ["rsa-sha256", "rsa-sha384", "rsa-sha512"]
+    assert sorted(told("DigestMethod")) == ["sha256", "sha384", "sha512"]
 
 
 def test_every_published_certificate_is_there(published: etree._Element, signer: Signer) -> None:
