@@ -5,7 +5,8 @@
 #
 #   runtime      .venv with the packages of requirements/runtime.txt and the project itself
 #   development  the same with requirements/development.txt
-#   test         development, axe-core, and a browser and PostgreSQL from the system
+#   test         development, axe-core, and from the system a browser, PostgreSQL and the real SPs
+#                (Apache with mod_auth_mellon and Shibboleth SP)
 #   bench        development and the xmlsec1 program, which stock pysaml2 starts
 #
 # Nothing is done twice: stamps hold the hash of what was installed. Several at once wait for each
@@ -68,12 +69,18 @@ need_packages() {
 
 has_chromium() { command -v chromium >/dev/null; }
 has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_apache() { [ -x /usr/sbin/apache2 ]; }
+has_mellon() { [ -e /usr/lib/apache2/modules/mod_auth_mellon.so ]; }
+has_shibboleth() { [ -e /usr/lib/apache2/modules/mod_shib.so ] && [ -x /usr/sbin/shibd ]; }
 has_font() { find /usr/share/fonts /usr/local/share/fonts -name '*.[to]tf' 2>/dev/null | grep -q .; }
 
 test_packages() {
     local missing=()
     has_chromium || missing+=(chromium)
     has_postgresql || missing+=(postgresql)
+    has_apache || missing+=(apache2)
+    has_mellon || missing+=(libapache2-mod-auth-mellon)
+    has_shibboleth || missing+=(libapache2-mod-shib)
     has_font || missing+=(fonts-dejavu-core)
     need_packages ${missing[@]+"${missing[@]}"}
 }

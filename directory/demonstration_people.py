@@ -70,13 +70,18 @@ ASSIGNMENTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "site:employeur",
         ),
     ),
-    ("multi@demo.example", "a-formation", ("bip:lecteur", "net-cap:gestionnaire", "site:adherent")),
+    (
+        "multi@demo.example",
+        "a-formation",
+        ("bip:lecteur", "net-cotisations:consultant", "net-cap:gestionnaire", "site:adherent"),
+    ),
     (
         "multi@demo.example",
         "b-rh",
         (
             "bip:redacteur",
             "bip:abonne",
+            "net-cotisations:declarant",
             "net-cap:signataire",
             "net-cap:representant",
             "site:contributeur",

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Executable, Row, delete, select, update
+from sqlalchemy import Executable, Row, delete, select
 
 from directory import statements
-from directory.models import Account, ApplicationEntity
+from directory.models import Application, ApplicationEntity
 from directory.referents import (
     OF_PERSON,
     REFUSAL,
@@ -22,7 +22,7 @@ from directory.referents import (
 from directory.search import mail_key, search_key
 from directory.services.lookup import application_by_code
 from directory.validity import is_over
-from idp.errors import AccountUnusable, BadCredentials
+from idp.errors import AccountUnusable, AlreadyExists, BadCredentials
 from idp.interfaces import IDirectory
 from idp.passwords import Passwords
 from idp.types import (
@@ -59,28 +59,35 @@ class SqlDirectory:
     def authenticate(self, login: str, password: str) -> Subject:
         """See :meth:`idp.interfaces.IDirectory.authenticate`."""
         rows = self._read(statements.CREDENTIALS, mail_key=mail_key(login))
-        account = rows[0] if rows else None
-        stored = account.password_hash if account else None
         # No connection is held from here to the end of the hashes.
-        matches = self._passwords.check(password, stored)
-        if not matches or account is None or stored is None:
-            known = account.subject_id if account else None
-            raise BadCredentials("unknown login, no password, or a wrong one", subject_id=known)
-        now = self._core.clock.now()
-        _require_usable(account, now)
-        fresh = self._passwords.hash(password) if self._passwords.needs_rehash(stored) else None
-        with self._core.db.unit_of_work() as session:
-            session.execute(
-                update(Account).where(Account.id == account.id).values(last_sign_in_at=now)
-            )
-            if fresh is not None:
-                # Unless the password was changed while we hashed the old one.
-                session.execute(
-                    update(Account)
-                    .where(Account.id == account.id, Account.password_hash == stored)
-                    .values(password_hash=fresh)
-                )
+        try:
+            self._passwords.verify(password, rows[0].password_hash if rows else None)
+        except BadCredentials as error:
+            error.subject_id = rows[0].subject_id if rows else None
+            raise
+        account = rows[0]
+        _require_usable(account, self._core.clock.now())
+        stored = account.password_hash
+        if self._passwords.needs_rehash(stored):
+            fresh = self._passwords.hash(password)
+            values = {"of_id": account.id, "stored": stored, "fresh": fresh}
+            with self._core.db.writing() as connection:
+                connection.execute(statements.REHASH, values)
         return _subject(account)
+
+    def note_sign_in(self, subject: Subject) -> None:
+        """See :meth:`idp.interfaces.IDirectory.note_sign_in`. One statement."""
+        values = {
+            "of_subject": subject.id,
+            "of_password": subject.password_changed_at,
+            "now": self._core.clock.now(),
+        }
+        with self._core.db.writing() as connection:
+            if connection.execute(statements.NOTE_SIGN_IN, values).rowcount != 1:
+                raise BadCredentials(
+                    "password changed or account unusable since it was checked",
+                    subject_id=subject.id,
+                )
 
     def find_subject(self, subject_id: str) -> Subject | None:
         """See :meth:`idp.interfaces.IDirectory.find_subject`."""
@@ -153,30 +160,50 @@ class SqlDirectory:
         rows = self._read(statements.APPLICATION_LABEL, entity_id=entity_id)
         return str(rows[0].label) if rows else entity_id
 
-    def attach(self, entity_id: str, application_code: str) -> None:
+    def application_code(self, entity_id: str) -> str | None:
+        """See :meth:`idp.interfaces.IDirectory.application_code`."""
+        rows = self._read(statements.APPLICATION_CODE, entity_id=entity_id)
+        return str(rows[0].code) if rows else None
+
+    def attach(self, entity_id: str, application_code: str, *, replace: bool = False) -> None:
         """See :meth:`idp.interfaces.IDirectory.attach`."""
         with self._core.db.unit_of_work() as session:
             application = application_by_code(session, application_code)
-            known = session.scalar(
-                select(ApplicationEntity.entity_id).where(
-                    ApplicationEntity.application_id == application.id
-                )
+            is_concerned = (ApplicationEntity.entity_id == entity_id) | (
+                ApplicationEntity.application_id == application.id
             )
-            if known == entity_id:
+            held = list(session.scalars(select(ApplicationEntity).where(is_concerned)))
+            if [(one.entity_id, one.application_id) for one in held] == [
+                (entity_id, application.id)
+            ]:
                 return
-            session.execute(
-                delete(ApplicationEntity).where(
-                    (ApplicationEntity.entity_id == entity_id)
-                    | (ApplicationEntity.application_id == application.id)
-                )
-            )
+            if held and not replace:
+                raise _attached_elsewhere(held[0], entity_id, application_code)
+            session.execute(delete(ApplicationEntity).where(is_concerned))
             session.add(ApplicationEntity(entity_id=entity_id, application_id=application.id))
             session.flush()
             self._core.audit.record(
                 "application.attached",
                 entity_id=entity_id,
                 target=f"application:{application.code}",
-                parameters={"before": known},
+                parameters={"before": [one.entity_id for one in held]},
+            )
+
+    def detach(self, entity_id: str) -> None:
+        """See :meth:`idp.interfaces.IDirectory.detach`."""
+        with self._core.db.unit_of_work() as session:
+            code = session.scalar(
+                select(Application.code)
+                .join(ApplicationEntity, ApplicationEntity.application_id == Application.id)
+                .where(ApplicationEntity.entity_id == entity_id)
+            )
+            if code is None:
+                return
+            session.execute(
+                delete(ApplicationEntity).where(ApplicationEntity.entity_id == entity_id)
+            )
+            self._core.audit.record(
+                "application.detached", entity_id=entity_id, target=f"application:{code}"
             )
 
     def _read(self, statement: Executable, **values: object) -> Sequence[Row[Any]]:
@@ -195,6 +222,19 @@ class SqlDirectory:
             referents=or_correspondant(found, self._core.settings.organization),
             closed_message=message,
         )
+
+
+def _attached_elsewhere(
+    held: ApplicationEntity, entity_id: str, application_code: str
+) -> AlreadyExists:
+    if held.entity_id == entity_id:
+        text = f"Le fournisseur de service {entity_id} est déjà celui d'une autre application."
+    else:
+        text = (
+            f"L'application « {application_code} » a déjà un fournisseur de service : "
+            f"{held.entity_id}."
+        )
+    return AlreadyExists(text, public=text)
 
 
 def closed_message(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, and_, bindparam, or_, select
+from sqlalchemy import BindParameter, Select, and_, bindparam, or_, select, update
 
 from directory.validity import (
     ACCOUNT,
@@ -18,6 +18,7 @@ from directory.validity import (
     membership_valid,
     within_dates,
 )
+from idp.db import UtcDateTime
 
 _SUBJECT_ID: BindParameter[str] = bindparam("subject_id")
 _ENTITY_ID: BindParameter[str] = bindparam("entity_id")
@@ -36,6 +37,26 @@ CREDENTIALS = select(
     ACCOUNT.c.deleted_at,
 ).where(ACCOUNT.c.mail_key == bindparam("mail_key"))
 """What signing in needs, whatever the account's state. Binds ``mail_key``."""
+
+REHASH = (
+    update(ACCOUNT)
+    .where(ACCOUNT.c.id == bindparam("of_id"), ACCOUNT.c.password_hash == bindparam("stored"))
+    .values(password_hash=bindparam("fresh"))
+)
+"""The same password under today's cost, unless it was changed while the old one was hashed."""
+
+NOTE_SIGN_IN = (
+    update(ACCOUNT)
+    .where(
+        ACCOUNT.c.subject_id == bindparam("of_subject"),
+        ACCOUNT.c.password_changed_at.is_not_distinct_from(
+            bindparam("of_password", type_=UtcDateTime())
+        ),
+        account_usable(),
+    )
+    .values(last_sign_in_at=NOW)
+)
+"""Holds of the state that was checked, or changes no row; then whoever changes that state waits."""
 
 SUBJECT = select(
     ACCOUNT.c.subject_id,
@@ -96,6 +117,11 @@ ENTITLEMENTS = (
 )
 """One row per role held on the SP's application, open now. Binds ``entity_id`` too."""
 
+MEMBERSHIPS_HOLDING = _held(MEMBERSHIP.c.id.label("membership_id")).where(
+    APPLICATION.c.id == bindparam("application_id")
+)
+"""The memberships that hold a role on an application, open or closed. Binds its id too."""
+
 TILES = (
     _held(
         APPLICATION.c.code,
@@ -128,6 +154,13 @@ STRUCTURE_PATHS = (
     .where(ACCOUNT.c.subject_id == _SUBJECT_ID, membership_known())
 )
 """The structures a person belongs to. Binds ``subject_id``."""
+
+APPLICATION_CODE = (
+    select(APPLICATION.c.code)
+    .join(APPLICATION_ENTITY, APPLICATION_ENTITY.c.application_id == APPLICATION.c.id)
+    .where(APPLICATION_ENTITY.c.entity_id == _ENTITY_ID)
+)
+"""An application's code. Binds ``entity_id``."""
 
 APPLICATION_LABEL = (
     select(APPLICATION.c.label)

@@ -5,11 +5,13 @@ none, a seal that carries the hash of the one before: ids commit out of order, s
 built by the requests themselves.
 """
 
+import hmac
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from logging import DEBUG, INFO
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -75,6 +77,8 @@ WINDOW = 10_000
 WHOLE_EVERY = timedelta(minutes=10)
 """How often it looks through the whole journal instead."""
 
+CHECKPOINT = "audit.checkpoint"
+
 ADVISORY_LOCK = 0x5345414C
 
 _event = cast("Table", AuditEvent.__table__)
@@ -94,6 +98,11 @@ _TO_SEAL = (
     .where(_UNSEALED, _event.c.id > bindparam("above"))
     .order_by(_event.c.id)
     .limit(BATCH)
+)
+_CHECKPOINTS = (
+    select(_event.c.parameters)
+    .join_from(_event, _seal, _seal.c.event_id == _event.c.id)
+    .where(_event.c.code == CHECKPOINT)
 )
 _LAST = select(_seal.c.position, _seal.c.hash).order_by(_seal.c.position.desc()).limit(1)
 
@@ -157,9 +166,11 @@ class AuditLog:
 class Sealer:
     """Seals the committed events that have no seal; one at a time over all nodes."""
 
-    def __init__(self, db: Database, clock: IClock) -> None:
+    def __init__(self, db: Database, clock: IClock, *, demonstration: bool = False) -> None:
+        """In the demonstration nobody keeps the log, and the heads would fill the screen."""
         self._db = db
         self._clock = clock
+        self._level = DEBUG if demonstration else INFO
         self._whole_at: datetime | None = None
 
     def seal(self) -> int:
@@ -177,7 +188,7 @@ class Sealer:
         if waiting:
             with self._db.unit_of_work() as work:
                 connection = work.connection()
-                if not self._alone(connection):
+                if not alone(self._db, connection):
                     return 0
                 waiting = self._seal_batch(connection, above)
         if whole and waiting < BATCH:
@@ -186,12 +197,6 @@ class Sealer:
 
     def _above(self, connection: Connection) -> int:
         return int(connection.scalar(select(func.max(_seal.c.event_id))) or 0) - WINDOW
-
-    def _alone(self, connection: Connection) -> bool:
-        """SQLite has one writer at a time; on PostgreSQL a lock until the commit says so."""
-        if self._db.is_sqlite:
-            return True
-        return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))))
 
     def _seal_batch(self, connection: Connection, above: int) -> int:
         position, head = connection.execute(_LAST).one_or_none() or (0, GENESIS)
@@ -202,21 +207,75 @@ class Sealer:
         if seals:
             connection.execute(insert(_seal), seals)
             # Whoever keeps the log elsewhere can tell a journal that was cut off at its end.
-            logger.info("audit.sealed", position=position, head=head, events=len(seals))
+            logger.log(self._level, "audit.sealed", position=position, head=head, events=len(seals))
         return len(seals)
+
+
+def alone(db: Database, connection: Connection) -> bool:
+    """Whether nobody else works on the chain until this transaction ends.
+
+    SQLite has one writer at a time; on PostgreSQL a lock until the commit says so.
+    """
+    if db.is_sqlite:
+        return True
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))))
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Up to which seal the journal was purged: an ``audit.checkpoint`` event, sealed like others.
+
+    It is signed with the server's secret, so that whoever can only write to the database cannot cut
+    off the beginning of the journal and call that a purge.
+    """
+
+    position: int
+    hash: str
+
+    def parameters(self, secret: bytes) -> dict[str, object]:
+        """What the event holds."""
+        return {**asdict(self), "signature": self._signature(secret)}
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, Any], secret: bytes) -> "Checkpoint":
+        """The checkpoint of an event; :data:`BEGINNING` if its signature is not ours."""
+        found = cls(int(parameters.get("position", 0)), str(parameters.get("hash", "")))
+        given = str(parameters.get("signature", "")).encode()
+        genuine = hmac.compare_digest(given, found._signature(secret).encode())
+        return found if genuine else BEGINNING
+
+    def _signature(self, secret: bytes) -> str:
+        key = hmac.digest(secret, b"convergences journal", "sha256")
+        return hmac.digest(key, f"{self.position}\n{self.hash}".encode(), "sha256").hex()
+
+
+BEGINNING = Checkpoint(0, GENESIS)
+"""Where a journal starts that was never purged."""
+
+
+def newest_checkpoint(connection: Connection, secret: bytes) -> Checkpoint:
+    """The sealed checkpoint that goes furthest."""
+    events = connection.scalars(_CHECKPOINTS)
+    return max(
+        (Checkpoint.read(parameters, secret) for parameters in events),
+        key=lambda one: one.position,
+        default=BEGINNING,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
     """What the chain says. ``broken_at`` is the first position that does not hold, if any.
 
-    ``head`` is the hash of the last seal that holds: compare it with the one in the log.
+    ``purged`` seals are gone, ``sealed`` hold. ``head`` is the hash of the last seal that holds:
+    compare it with the one in the log.
     """
 
     sealed: int
     unsealed: int
     broken_at: int | None
     head: str
+    purged: int = 0
 
     @property
     def intact(self) -> bool:
@@ -224,21 +283,27 @@ class VerifyResult:
         return self.broken_at is None
 
 
-def verify(db: Database) -> VerifyResult:
-    """Recompute the whole chain: positions without a gap, events present, hashes equal."""
-    sealed, head, broken_at = 0, GENESIS, None
+def verify(db: Database, secret: bytes) -> VerifyResult:
+    """Recompute the chain: positions without a gap, events present, hashes equal.
+
+    From the newest checkpoint on, or from the beginning of a journal that was never purged.
+    """
     with db.reading() as reading:
         connection = reading.connection()
-        for row in _sealed_events(connection):
-            if row["id"] is None or row["position"] != sealed + 1:
-                broken_at = sealed + 1
+        start = newest_checkpoint(connection, secret)
+        position, head, broken_at = start.position, start.hash, None
+        for row in _sealed_events(connection, start.position):
+            if row["id"] is None or row["position"] != position + 1:
+                broken_at = position + 1
             elif chained(head, row) != row["hash"]:
                 broken_at = row["position"]
             if broken_at is not None:
                 break
-            sealed, head = row["position"], row["hash"]
+            position, head = row["position"], row["hash"]
         unsealed = connection.scalar(select(func.count()).select_from(_event).where(_UNSEALED))
-    return VerifyResult(sealed, int(unsealed or 0), broken_at, head)
+    return VerifyResult(
+        position - start.position, int(unsealed or 0), broken_at, head, start.position
+    )
 
 
 def chained(previous: str, event: Mapping[str, Any] | RowMapping) -> str:
@@ -249,8 +314,7 @@ def chained(previous: str, event: Mapping[str, Any] | RowMapping) -> str:
     return sha256(f"{previous}\n{text}".encode()).hexdigest()
 
 
-def _sealed_events(connection: Connection) -> Iterator[RowMapping]:
-    after = 0
+def _sealed_events(connection: Connection, after: int) -> Iterator[RowMapping]:
     while True:
         rows = connection.execute(_sealed_page(after)).mappings().all()
         yield from rows

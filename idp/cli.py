@@ -24,7 +24,7 @@ import click
 from idp import log
 from idp.context import Origin, acting
 from idp.db import DatabaseError
-from idp.errors import ConfigurationError, ConvergencesError
+from idp.errors import ConfigurationError, ConvergencesError, DirectoryError
 from idp.services import Services, build, import_models
 from idp.settings import Settings, from_file
 
@@ -242,8 +242,8 @@ def _end(error: Exception) -> NoReturn:
 
 
 def _words(error: ConvergencesError) -> str:
-    """The public text, and the cause where it says more."""
-    if error.cause in {error.code, error.public, ""}:
+    """The public text, and the cause where it says more than rules in plain words do."""
+    if isinstance(error, DirectoryError) or error.cause in {error.code, error.public, ""}:
         return error.public
     return f"{error.public} ({error.cause})"
 

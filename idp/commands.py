@@ -1,6 +1,7 @@
 """The commands of this room: worker, journal, keys, database, and the check before a start."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +9,9 @@ import click
 
 from idp import audit, log, migrations
 from idp.cli import Cli, outside_unit_of_work
-from idp.db import DatabaseError
+from idp.db import Database, DatabaseError
 from idp.errors import ConfigurationError, ConvergencesError
+from idp.installation import check_secret
 from idp.keys import SigningKey
 from idp.mail_transports import NotDelivered, transport_of
 from idp.services import plugin
@@ -45,8 +47,9 @@ def audit_group() -> None:
 @outside_unit_of_work
 def audit_verify(cli: Cli) -> None:
     """Recalculer la chaîne de scellés du journal."""
-    result = audit.verify(cli.services.db)
+    result = audit.verify(cli.services.db, cli.settings.secret)
     data = {
+        "purged": result.purged,
         "sealed": result.sealed,
         "unsealed": result.unsealed,
         "broken_at": result.broken_at,
@@ -55,7 +58,8 @@ def audit_verify(cli: Cli) -> None:
     if result.intact:
         text = (
             f"Journal intact : {result.sealed} événements scellés, "
-            f"{result.unsealed} en attente de scellé, tête {result.head}."
+            f"{result.unsealed} en attente de scellé, {result.purged} effacés après douze mois, "
+            f"tête {result.head}."
         )
         cli.say(text, data)
         return
@@ -121,6 +125,7 @@ def keys_retire(cli: Cli, kid: str, until: datetime | None) -> None:
 def migrate(cli: Cli) -> None:
     """Mettre la base de données au dernier schéma."""
     migrations.upgrade(cli.settings)
+    _recognise(cli)
     cli.say("La base de données est à jour.")
 
 
@@ -157,16 +162,21 @@ def _judged(name: str, judge: Callable[[Cli], None], cli: Cli) -> tuple[str, str
     return name, None
 
 
-def _check_public_url(cli: Cli) -> None:
-    # Settings already refuse http off the loopback; here what they cannot see.
-    if cli.settings.secure and cli.settings.demonstration:
-        raise ConfigurationError("the demonstration's accounts and mails are on a public address")
+def _recognise(cli: Cli) -> None:
+    """Refuse a database that is used with another secret."""
+    database = Database(cli.settings.database_url, durable=cli.settings.durable)
+    try:
+        check_secret(database, cli.settings.secret)
+    finally:
+        database.dispose()
 
 
 def _check_secret(cli: Cli) -> None:
     path = cli.settings.secret_file
     if path.stat().st_mode & 0o077:
         raise ConfigurationError(f"{path} can be read by others: chmod 600")
+    with suppress(DatabaseError):  # the next line says so
+        _recognise(cli)
 
 
 def _check_database(cli: Cli) -> None:
@@ -195,7 +205,6 @@ def _check_directory(cli: Cli) -> None:
 
 
 CHECKS: dict[str, Callable[[Cli], None]] = {
-    "adresse publique": _check_public_url,
     "secret du serveur": _check_secret,
     "base de données": _check_database,
     "clé de signature": _check_keys,

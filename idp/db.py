@@ -261,12 +261,3 @@ def _sqlite_engine(url: str, *, durable: bool) -> Engine:
         connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
-
-
-def check_connection(connection: Connection) -> None:
-    """Ask the database for a sign of life.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError: it does not answer.
-    """
-    connection.exec_driver_sql("SELECT 1")

@@ -20,6 +20,9 @@
     ├── NotAllowed              the decider said no; outside one's scope it reads as absent (404)
     ├── DirectoryError          an operation on people or rights that the rules refuse, in words
     │   └── NotFound, AlreadyExists
+    ├── KeyRefused              a step of a signing key's life that would break an SP
+    ├── SessionEnded            the session ended in the middle of what it was used for
+    ├── UnusableServiceProvider a registration that cannot be honoured
     └── MetadataError           an EntityDescriptor that cannot be registered: line and remedy
 
 An error has two texts: ``public`` is shown to a person (French, plain words), ``cause`` goes to the
@@ -232,6 +235,31 @@ class AlreadyExists(DirectoryError):
     """A code or an address that is already taken."""
 
     code = "already-exists"
+
+
+class KeyRefused(ConvergencesError):
+    """A step of a signing key's life that would break an SP; ``public`` says why."""
+
+    code = "key-refused"
+    http_status = 400
+
+
+class SessionEnded(ConvergencesError):
+    """The sign-on session ended while it was being used (sign-out, lock, new password)."""
+
+    code = "session-ended"
+    http_status = 403
+    public_text = "Votre session est terminée. Connectez-vous de nouveau."
+
+
+class UnusableServiceProvider(ConvergencesError):
+    """A registered SP cannot be answered as its registration says (no usable encryption key)."""
+
+    code = "unusable-service-provider"
+    public_text = (
+        "Cette application est mal configurée, la connexion n'a pas pu aboutir. "
+        "Signalez-le au correspondant."
+    )
 
 
 class MetadataError(ConvergencesError):

@@ -50,6 +50,14 @@ class IDirectory(Protocol):
         Both carry the ``subject_id`` when the login is somebody's, for the journal.
         """
 
+    def note_sign_in(self, subject: Subject) -> None:
+        """Remember that the person signed in, in the transaction that starts the session.
+
+        Raises:
+            BadCredentials: the password was changed, or the account became unusable, since
+                ``authenticate`` returned this subject: the check was about a state that is gone.
+        """
+
     def find_subject(self, subject_id: str) -> Subject | None:
         """The person, or None when unknown, locked, deleted, expired or not yet valid.
 
@@ -83,11 +91,22 @@ class IDirectory(Protocol):
     def application_label(self, entity_id: str) -> str:
         """The application's name for people; the entityID itself when none is attached."""
 
-    def attach(self, entity_id: str, application_code: str) -> None:
-        """Make this SP the one of that application, replacing what was attached to it.
+    def detach(self, entity_id: str) -> None:
+        """This SP is no application's any more; nothing happens when it was none's."""
+
+    def application_code(self, entity_id: str) -> str | None:
+        """The code of the application that this SP is; None when it is none's."""
+
+    def attach(self, entity_id: str, application_code: str, *, replace: bool = False) -> None:
+        """Make this SP the one of that application.
+
+        ``replace`` takes it away from the application that it was, and the application from the SP
+        that it had.
 
         Raises:
             NotFound: no application has this code.
+            AlreadyExists: the application has another SP, or the SP is another application's, and
+                ``replace`` is not set.
         """
 
 
@@ -106,7 +125,7 @@ class IServiceProviders(Protocol):
 
 
 class ISigner(Protocol):
-    """The IdP's active key. Both methods cost one RSA private operation."""
+    """The IdP's keys; signing costs one RSA private operation."""
 
     def sign_element(self, canonical: str, element_id: str) -> str:
         """The ``ds:Signature`` (canonical text) over an element given in exclusive canonical form.
@@ -114,9 +133,6 @@ class ISigner(Protocol):
         [SAMLCore] 5.4: one Reference to ``element_id``, enveloped-signature and exclusive C14N,
         RSA-SHA256, the certificate in KeyInfo.
         """
-
-    def sign_octets(self, octets: bytes) -> tuple[str, bytes]:
-        """The algorithm URI and the signature of a Redirect query. [SAMLBind] 3.4.4.1."""
 
     def certificates(self) -> tuple[bytes, ...]:
         """DER certificates to publish: active first, then next, then retired ones still valid."""
@@ -164,7 +180,11 @@ class ISsoSessions(Protocol):
         """Note that the session was used, at most once a minute."""
 
     def record(self, session: SsoSession, sp_session: SpSession) -> None:
-        """Remember that an assertion opened a session at an SP."""
+        """Remember that an assertion opened a session at an SP.
+
+        Raises:
+            SessionEnded: it ended since it was found; what would be recorded, nobody would end.
+        """
 
     def sp_sessions(self, session: SsoSession) -> tuple[SpSession, ...]:
         """The SP sessions of this browser session that are not over, oldest first."""
@@ -184,7 +204,8 @@ class ISsoSessions(Protocol):
     def replace(self, old: SsoSession, new: SsoSession) -> None:
         """The same browser signed in again: end ``old``.
 
-        What it opened at SPs goes over to ``new``, if the person is the same.
+        What it opened at SPs, the choices of structure and the AIA go over to ``new``, if the
+        person is the same.
         """
 
     def end(self, subject_id: str, *, entity_id: str | None = None, reason: str) -> None:

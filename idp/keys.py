@@ -22,14 +22,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from sqlalchemy import String, Text, select, update
+from sqlalchemy import Index, String, Text, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.db import Base, Database
-from idp.errors import ConfigurationError, NotFound
+from idp.errors import ConfigurationError, KeyRefused, NotFound
 from idp.interfaces import IAuditLog, IClock
-from idp.saml import names
-from idp.saml.signature import self_test, sign_bytes, sign_canonical
+from idp.saml.signature import self_test, sign_canonical
 from idp.snapshot import Snapshot
 
 KEY_BITS = 3072
@@ -53,6 +52,15 @@ class SigningKey(Base):
     """
 
     __tablename__ = "signing_key"
+    __table_args__ = (
+        Index(
+            "uq_signing_key_active",
+            "state",
+            unique=True,
+            sqlite_where=text("state = 'active'"),
+            postgresql_where=text("state = 'active'"),
+        ),
+    )
 
     kid: Mapped[str] = mapped_column(String(64), primary_key=True)
     state: Mapped[str] = mapped_column(String(20))
@@ -74,10 +82,13 @@ class ActiveKey:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """The snapshot: the active key and the DER certificates to publish, active first."""
+    """The snapshot: the active key, and the DER certificates with the end of their publication.
+
+    Active first, then next, then retired.
+    """
 
     active: ActiveKey | None
-    certificates: tuple[bytes, ...]
+    published: tuple[tuple[bytes, datetime | None], ...]
 
 
 class KeyRing:
@@ -88,7 +99,7 @@ class KeyRing:
         self._clock = clock
         self._audit = audit
         self._folder = folder
-        self._snapshot = Snapshot(db, "signing_key", partial(_load, db, clock, folder))
+        self._snapshot = Snapshot(db, "signing_key", partial(_load, db, folder))
 
     def sign_element(self, canonical: str, element_id: str) -> str:
         """See :class:`idp.interfaces.ISigner`.
@@ -99,25 +110,21 @@ class KeyRing:
         key = self._active()
         return sign_canonical(canonical, element_id, key.private_key, key.certificate_base64)
 
-    def sign_octets(self, octets: bytes) -> tuple[str, bytes]:
-        """See :class:`idp.interfaces.ISigner`.
-
-        Raises:
-            ConfigurationError: no active key on this node.
-        """
-        return names.RSA_SHA256, sign_bytes(octets, self._active().private_key)
-
     def certificates(self) -> tuple[bytes, ...]:
         """See :class:`idp.interfaces.ISigner`."""
-        return self._snapshot.get().certificates
+        now = self._clock.now()
+        published = self._snapshot.get().published
+        return tuple(der for der, until in published if until is None or until > now)
 
     def ready(self) -> None:
-        """Check that this node can sign.
+        """Check that this node can sign, with the key that is active now.
 
         Raises:
             ConfigurationError: no active key, or its file is missing here.
         """
         self._active()
+        if self._snapshot.problem is not None:
+            raise ConfigurationError(f"the keys cannot be read again: {self._snapshot.problem}")
 
     def list(self) -> list[SigningKey]:
         """Every key, oldest first."""
@@ -150,15 +157,24 @@ class KeyRing:
 
         Raises:
             NotFound: no such key.
+            KeyRefused: nobody knows it any more, because it is not published.
             ConfigurationError: its file is not on this node.
         """
-        _read_key(self._folder, kid)
         now = self._clock.now()
         with self._db.unit_of_work() as session:
             key = self._get(kid)
+            if key.state == KeyState.ACTIVE:
+                return
+            if key.published_until is not None and key.published_until <= now:
+                raise KeyRefused(
+                    f"{kid} is not published",
+                    public=f"La clé « {kid} » n'est plus publiée : les applications ne la "
+                    "connaissent pas. Fabriquez-en une autre (keys generate).",
+                )
+            _read_key(self._folder, kid)
             session.execute(
                 update(SigningKey)
-                .where(SigningKey.state == KeyState.ACTIVE, SigningKey.kid != kid)
+                .where(SigningKey.state == KeyState.ACTIVE)
                 .values(state=KeyState.RETIRED, published_until=now + RETIRED_FOR)
             )
             key.state, key.promoted_at, key.published_until = KeyState.ACTIVE, now, None
@@ -170,12 +186,15 @@ class KeyRing:
 
         Raises:
             NotFound: no such key.
-            ConfigurationError: it is the active key: promote another one first.
+            KeyRefused: it is the active key: promote another one first.
         """
         with self._db.unit_of_work() as session:
             key = self._get(kid)
             if key.state == KeyState.ACTIVE:
-                raise ConfigurationError(f"{kid} is the active key: promote another one first")
+                raise KeyRefused(
+                    f"{kid} is the active key",
+                    public=f"La clé « {kid} » signe en ce moment : promouvez-en une autre d'abord.",
+                )
             key.state, key.published_until = KeyState.RETIRED, until or self._clock.now()
             session.flush()
             self._changed("key.retired", kid)
@@ -221,19 +240,15 @@ class KeyRing:
             file.write(pem)
 
 
-def _load(db: Database, clock: IClock, folder: Path) -> Ring:
+def _load(db: Database, folder: Path) -> Ring:
     with db.reading() as session:
         rows = list(session.scalars(select(SigningKey).order_by(SigningKey.created_at)))
-    now = clock.now()
     order = {KeyState.ACTIVE: 0, KeyState.NEXT: 1, KeyState.RETIRED: 2}
-    published = sorted(
-        (row for row in rows if row.published_until is None or row.published_until > now),
-        key=lambda row: order[KeyState(row.state)],
-    )
+    rows.sort(key=lambda row: order[KeyState(row.state)])
     active = next((row for row in rows if row.state == KeyState.ACTIVE), None)
     return Ring(
         active=None if active is None else _activate(active, folder),
-        certificates=tuple(_der(row.certificate) for row in published),
+        published=tuple((_der(row.certificate), row.published_until) for row in rows),
     )
 
 

@@ -19,13 +19,15 @@ from idp.db import Base, Database
 from idp.interfaces import IClock
 from idp.log import logger
 from idp.mail_transports import NotDelivered, Outgoing, Transport, Unreachable
+from idp.purge import delete_in_chunks
 
 
 class OutboxMail(Base):
     """A mail that waits, was sent, or was given up (``state``: waiting, sent, dead).
 
     ``message_id`` is the part before the @; the sender's domain follows it. The texts are erased
-    once it is sent: they may carry links that open an account.
+    once it is sent or given up: they may carry links that open an account. ``next_try_at`` is then
+    the moment of that, and :func:`purge` counts from it.
     """
 
     __tablename__ = "outbox"
@@ -49,6 +51,9 @@ class OutboxMail(Base):
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=6)
 MOST_ATTEMPTS = 10
+
+KEPT = timedelta(days=30)
+"""How long it is known that a mail was sent, or was given up and why."""
 
 _outbox = cast("Table", OutboxMail.__table__)
 _QUEUE = insert(_outbox)
@@ -180,8 +185,7 @@ class OutboxSender:
             sent_at=self._clock.now(),
             attempts=mail.attempts + 1,
             last_error=None,
-            text="",
-            html=None,
+            **self._ended(),
         )
         logger.info("mail.sent", message_id=mail.message_id, kind=mail.kind)
 
@@ -193,13 +197,12 @@ class OutboxSender:
         attempts = mail.attempts + 1
         exhausted = attempts >= MOST_ATTEMPTS and not isinstance(error, Unreachable)
         dead = error.permanent or exhausted
-        self._update(
-            mail,
-            state="dead" if dead else "waiting",
-            attempts=attempts,
-            next_try_at=self._clock.now() + delay_after(attempts),
-            last_error=str(error)[:500],
+        outcome = (
+            {"state": "dead", **self._ended()}
+            if dead
+            else {"next_try_at": self._clock.now() + delay_after(attempts)}
         )
+        self._update(mail, attempts=attempts, last_error=str(error)[:500], **outcome)
         log = logger.error if dead else logger.warning
         log(
             "mail.dead" if dead else "mail.postponed",
@@ -208,6 +211,10 @@ class OutboxSender:
             attempts=attempts,
             cause=str(error),
         )
+
+    def _ended(self) -> dict[str, object]:
+        """What is kept of a mail that nobody sends again: no texts."""
+        return {"text": "", "html": None, "next_try_at": self._clock.now()}
 
     def _update(self, mail: Row[Any], **values: object) -> None:
         with self._db.unit_of_work() as work:
@@ -230,6 +237,12 @@ def _alone(database: str | None) -> Iterator[bool]:
         else:
             alone = True
         yield alone
+
+
+def purge(db: Database, now: datetime) -> int:
+    """Delete the mails that were sent or given up thirty days ago, and the addresses with them."""
+    ended = _outbox.c.state.in_(("sent", "dead"))
+    return delete_in_chunks(db, _outbox, ended, _outbox.c.next_try_at <= now - KEPT)
 
 
 def delay_after(attempts: int) -> timedelta:

@@ -13,6 +13,8 @@ from unicodedata import normalize
 
 import bcrypt
 
+from idp.errors import BadCredentials
+
 SCHEME = "hmac-sha256+bcrypt:"
 """How the hash was made; a later scheme gets another prefix, and the old one stays readable."""
 
@@ -36,11 +38,14 @@ class Passwords:
             hashed = bcrypt.hashpw(self._prepared(password), bcrypt.gensalt(self._cost))
         return SCHEME + hashed.decode()
 
-    def check(self, password: str, stored: str | None) -> bool:
-        """Whether ``stored`` is of this password; always one bcrypt, never an exception.
+    def verify(self, password: str, stored: str | None) -> None:
+        """Return only if ``stored`` is of this password; always one bcrypt.
 
         When nothing is stored (unknown login, no password set) the same work is done on a hash
         that no password has, so that the time says nothing.
+
+        Raises:
+            BadCredentials: it is not, whatever the cause.
         """
         known = stored is not None and stored.startswith(SCHEME)
         hashed = stored.removeprefix(SCHEME).encode() if known and stored else self._dummy
@@ -52,7 +57,8 @@ class Passwords:
                 # A damaged hash is nobody's password, and costs what every other one costs.
                 bcrypt.checkpw(prepared, self._dummy)
                 matches = False
-        return matches and known
+        if not (matches and known):
+            raise BadCredentials("unknown login, no password, or a wrong one")
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether the hash was made by another scheme or at another cost than today's."""

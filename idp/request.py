@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyramid.request
 from pyramid.csrf import get_csrf_token
-from pyramid.tweens import INGRESS
+from pyramid.tweens import EXCVIEW, INGRESS
 
 from idp.context import Origin, act_as, acting
+from idp.db import DatabaseError
+from idp.log import logger
 from idp.types import SsoSession, Subject
 
 if TYPE_CHECKING:
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
     from idp.services import Services
     from idp.settings import Settings
 
-MAX_BODY = 4 * 1024 * 1024
-"""Bytes of a posted form."""
+MAX_BODY = 768 * 1024
+"""Bytes of a posted form: a SAML message of the largest size, percent-encoded."""
+MAX_PAIRS = 100
+"""Names with a value in a posted form."""
 
 
 class Request(pyramid.request.Request):  # type: ignore[misc]
@@ -80,8 +84,13 @@ class Request(pyramid.request.Request):  # type: ignore[misc]
         changed = subject.password_changed_at if subject else None
         if subject is None or (changed is not None and changed > session.authn_instant):
             return None
-        self.services.sessions.touch(session)
         return subject
+
+    def touch(self) -> None:
+        """Note that the session was used, if this request asked who is there and found somebody."""
+        # Where a cached property keeps its value: asking here would cost strangers' pages a query.
+        if self.__dict__.get("subject") is not None and self.sso_session is not None:
+            self.services.sessions.touch(self.sso_session)
 
     @property
     def csrf_token(self) -> str:
@@ -110,7 +119,23 @@ def origin_tween(handler: Handler, registry: object) -> Handler:
     return tween
 
 
+def touch_tween(handler: Handler, registry: object) -> Handler:
+    """A session is touched once, when the answer is made; that it cannot be costs nobody a page."""
+    del registry
+
+    def tween(request: Request) -> "Response":
+        response = handler(request)
+        try:
+            request.touch()
+        except DatabaseError as error:
+            logger.warning("touch-failed", cause=type(error).__name__)
+        return response
+
+    return tween
+
+
 def includeme(config: "Configurator") -> None:
-    """Use our request class and name each request."""
+    """Use our request class, name each request, and keep sessions alive."""
     config.set_request_factory(Request)
     config.add_tween("idp.request.origin_tween", under=INGRESS)
+    config.add_tween("idp.request.touch_tween", under="idp.request.origin_tween", over=EXCVIEW)

@@ -3,6 +3,7 @@
 ``Core`` is what every plug-in receives; ``Services`` is what views see as ``request.services``.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -11,8 +12,9 @@ from typing import Any
 from pyramid.path import DottedNameResolver
 
 from idp.audit import AuditLog
-from idp.db import Database
+from idp.db import Database, DatabaseError
 from idp.errors import ConfigurationError
+from idp.installation import check_secret
 from idp.interfaces import (
     IAuditLog,
     IAuthnRequests,
@@ -103,10 +105,21 @@ def build(settings: Settings, *, clock: IClock | None = None) -> Services:
     """Build every service.
 
     Raises:
-        ConfigurationError: a plug-in cannot be imported or built; the cause names its setting.
+        ConfigurationError: a plug-in cannot be imported or built, or the database is used with
+            another secret; the cause names the setting.
     """
     clock = clock or SystemClock()
     db = Database(settings.database_url, durable=settings.durable)
+    try:
+        with suppress(DatabaseError):  # not there yet is no reason: /readyz asks again
+            check_secret(db, settings.secret)
+        return _build(settings, db, clock)
+    except Exception:
+        db.dispose()
+        raise
+
+
+def _build(settings: Settings, db: Database, clock: IClock) -> Services:
     audit = AuditLog(db, clock)
     mailer = Mailer(db, clock, plugin("idp.mail_texts", settings.mail_texts)(settings))
     sessions = SsoSessions(

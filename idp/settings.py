@@ -5,8 +5,11 @@ They come from an .ini file; ``VAR`` and ``DATABASE_URL`` of the environment rep
 """
 
 import os
+import re
+import tempfile
 from collections.abc import Callable, Mapping
 from configparser import ConfigParser
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +21,11 @@ from idp.errors import ConfigurationError
 T = TypeVar("T")
 
 SECRET_BYTES = 32
+
+HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:]*:[0-9a-f:.]+")
+"""A host as a URL holds it: a name in ASCII, or an address."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"}
 
@@ -81,6 +89,11 @@ class Settings:
         """Whether the public URL is https: cookies then carry ``__Host-`` and Secure."""
         return self.public_url.startswith("https://")
 
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only browsers of this machine reach the public URL."""
+        return urlsplit(self.public_url).hostname in LOOPBACK_HOSTS
+
     def url(self, path: str) -> str:
         """An absolute URL of ours, from the public URL, never from a Host header."""
         return self.public_url + path
@@ -96,7 +109,7 @@ def from_mapping(raw: Mapping[str, str], *, here: Path) -> Settings:
     var = here / (os.environ.get("VAR") or read.text("convergences.var", "var"))
     public_url = _public_url(_local_public_url(var) or read.text("convergences.public_url"))
     secret_file = var / read.text("convergences.secret_file", "secret")
-    return Settings(
+    settings = Settings(
         public_url=public_url,
         entity_id=read.text("idp.entity_id", f"{public_url}/saml/metadata"),
         database_url=os.environ.get("DATABASE_URL")
@@ -112,16 +125,7 @@ def from_mapping(raw: Mapping[str, str], *, here: Path) -> Settings:
         jobs=read.words("idp.jobs", ""),
         models=read.words("idp.models"),
         includes=read.words("convergences.includes"),
-        organization=Organization(
-            name=read.text("organization.name"),
-            portal_name=read.text("organization.portal_name"),
-            url=read.text("organization.url"),
-            correspondant=read.text("organization.correspondant"),
-            dpo=read.text("organization.dpo"),
-            logo=read.text("organization.logo", ""),
-            color=read.text("organization.color", "#1d4f91"),
-            texts=_folder(here, read.text("organization.texts", "")),
-        ),
+        organization=_organization(read, here),
         mail=Mail(
             transport=read.text("mail.transport", f"folder:{var / 'mails'}"),
             sender=read.text("mail.sender"),
@@ -134,6 +138,11 @@ def from_mapping(raw: Mapping[str, str], *, here: Path) -> Settings:
         demonstration=read.flag("convergences.demonstration", default=False),
         durable=read.flag("convergences.durable", default=True),
     )
+    if settings.demonstration and not settings.on_loopback:
+        raise ConfigurationError(
+            "the setting convergences.demonstration must be false: the public URL is no loopback"
+        )
+    return settings
 
 
 def from_file(path: Path) -> Settings:
@@ -178,6 +187,19 @@ class _Reader:
             raise ConfigurationError(f"the setting {key} has a wrong value") from None
 
 
+def _organization(read: _Reader, here: Path) -> Organization:
+    return Organization(
+        name=read.text("organization.name"),
+        portal_name=read.text("organization.portal_name"),
+        url=read.text("organization.url"),
+        correspondant=read.text("organization.correspondant"),
+        dpo=read.text("organization.dpo"),
+        logo=read.text("organization.logo", ""),
+        color=read.text("organization.color", "#1d4f91"),
+        texts=_folder(here, read.text("organization.texts", "")),
+    )
+
+
 def _folder(here: Path, text: str) -> str:
     return str(here / text) if text else ""
 
@@ -195,26 +217,53 @@ def _local_public_url(var: Path) -> str | None:
 
 
 def _public_url(text: str) -> str:
-    parts = urlsplit(text)
-    wrong = parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/")
-    if wrong or (parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS):
-        raise ConfigurationError(
-            "the setting convergences.public_url must be https://host (http on loopback only)"
-        )
-    return text.rstrip("/")
+    """Written anew as ``scheme://host[:port]``, lower-cased: what is compared with it is exact."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise _wrong_public_url() from None
+    host = parts.hostname or ""
+    more = parts.path not in {"", "/"} or "@" in parts.netloc or "?" in text or "#" in text
+    if parts.scheme not in DEFAULT_PORTS or more or not HOST.fullmatch(host):
+        raise _wrong_public_url()
+    if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
+        raise _wrong_public_url()
+    written = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{written}" + (
+        "" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}"
+    )
+
+
+def _wrong_public_url() -> ConfigurationError:
+    return ConfigurationError(
+        "the setting convergences.public_url must be https://host[:port] (http on loopback only)"
+    )
 
 
 def _secret(path: Path) -> bytes:
     """The server's secret, from a file of mode 0600 made at the first start."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(SECRET_BYTES))
+        _make_secret(path)
     secret = path.read_bytes()
     if len(secret) < SECRET_BYTES:
         raise ConfigurationError("the setting convergences.secret_file names a file under 32 bytes")
     return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Written whole beside its place, then linked into it: nobody reads a file not yet filled.
+
+    Of two processes that start at once, the first one's stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()

@@ -1,7 +1,10 @@
 """One sign-on, from a decoded message to the Response, without HTTP. [SAMLProf] 4.1.
 
 It reads first, signs with no transaction open, then does one short write; the Response leaves only
-after the commit, so whatever an SP was told is in the journal.
+after the commit, so whatever an SP was told about a person is in the journal.
+
+A session that ends meanwhile is noticed by that write. A role that is withdrawn in those
+milliseconds is not: the assertion says what was true when it was read, and the next one says no.
 """
 
 from dataclasses import dataclass
@@ -9,7 +12,13 @@ from secrets import token_hex
 from typing import TypeVar
 
 from idp.db import Database
-from idp.errors import NoPassive, RequestDenied, StatusError, UnknownPrincipal
+from idp.errors import (
+    NoPassive,
+    RequestDenied,
+    SessionEnded,
+    StatusError,
+    UnknownPrincipal,
+)
 from idp.interfaces import (
     IAuditLog,
     IAuthnRequests,
@@ -165,12 +174,19 @@ class SignOn:
         if not entitlements:
             choice = ChoiceNeeded(found)
             return _passive_or(accepted, NoPassive("the structure must be asked"), choice)
-        return self._hand_over(session, accepted, flow, service_provider, entitlements)
+        try:
+            return self._hand_over(session, accepted, flow, service_provider, entitlements)
+        except SessionEnded:
+            return _passive_or(accepted, NoPassive("the session just ended"), SignInNeeded())
 
     def decline(
-        self, accepted: AcceptedRequest, error: StatusError, flow: str | None = None
+        self,
+        accepted: AcceptedRequest,
+        error: StatusError,
+        session: SsoSession | None = None,
+        flow: str | None = None,
     ) -> HandOver:
-        """Tell the SP that the answer is no.
+        """Tell the SP that the answer is no; journalled when somebody is signed in.
 
         Raises:
             ReplayedMessage, UnknownFlow: it was answered meanwhile.
@@ -185,7 +201,15 @@ class SignOn:
             sub_status=error.sub_status,
             signer=self._signer,
         )
-        self._settle(accepted, flow)
+        with self._db.writing():
+            self._settle(accepted, flow)
+            if session is not None:
+                self._audit.record(
+                    "sign-on.declined",
+                    subject_id=session.subject_id,
+                    entity_id=accepted.entity_id,
+                    parameters={"status": error.code},
+                )
         refusals.labels(cause=error.code).inc()
         logger.info("sign-on.declined", entity_id=accepted.entity_id, cause=error.cause)
         return _posted(service_provider, accepted, response)
@@ -199,14 +223,15 @@ class SignOn:
     ) -> SignInNeeded | Refused:
         if self._directory.find_subject(session.subject_id) is None:
             return _passive_or(accepted, NoPassive("the account is unusable"), SignInNeeded())
+        if accepted.is_passive:
+            raise RequestDenied("no role there")
         with self._db.writing():
+            self._settle(accepted, flow)
             self._audit.record(
                 "sign-on.refused", subject_id=session.subject_id, entity_id=accepted.entity_id
             )
-            if not accepted.is_passive:
-                self._settle(accepted, flow)
-                refusals.labels(cause="no-role").inc()
-        return _passive_or(accepted, RequestDenied("no role there"), Refused(not_entitled))
+        refusals.labels(cause="no-role").inc()
+        return Refused(not_entitled)
 
     def _hand_over(
         self,
@@ -282,7 +307,7 @@ def must_authenticate(session: SsoSession, accepted: AcceptedRequest) -> bool:
     return accepted.force_authn and session.authn_instant < accepted.received_at
 
 
-Page = TypeVar("Page", SignInNeeded, ChoiceNeeded, Refused)
+Page = TypeVar("Page", SignInNeeded, ChoiceNeeded)
 
 
 def _passive_or(accepted: AcceptedRequest, error: StatusError, outcome: Page) -> Page:

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from idp.db import Database
+from idp.log import logger
 
 T = TypeVar("T")
 
@@ -27,9 +28,12 @@ class Snapshot(Generic[T]):
         self._lock = Lock()
         self._held: tuple[int, T] | None = None
         self._asked_at = 0.0
+        self.problem: Exception | None = None
 
     def get(self) -> T:
         """The value, at most one second old.
+
+        When it cannot be loaded again, what is held goes on serving; ``problem`` says why.
 
         Raises:
             Exception: whatever ``load`` raises, when nothing is held yet.
@@ -51,8 +55,18 @@ class Snapshot(Generic[T]):
         self._asked_at = 0.0
 
     def _refresh(self) -> T:
-        # Outside any unit of work in progress: what it has not committed may never be.
-        return Context().run(self._read)
+        try:
+            # Outside any unit of work in progress: what it has not committed may never be.
+            value = Context().run(self._read)
+        except Exception as error:
+            if self._held is None:
+                raise
+            self.problem = error
+            self._asked_at = monotonic()
+            logger.exception("snapshot.stale", snapshot=self._name)
+            return self._held[1]
+        self.problem = None
+        return value
 
     def _read(self) -> T:
         # The revision is read before the value: a change in between is loaded again next time.

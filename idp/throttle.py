@@ -1,12 +1,19 @@
 """Failures of sign-in, counted in the database: a growing delay, never a lock-out for good.
 
-Three buckets:
+Four buckets:
 
-- *account*: a login, tried from browsers that never signed in with it;
-- *device*: a login on a browser that did (it carries a signed token), so that a stranger who
-  hammers the login cannot keep its owner out;
+- *network*: a login, tried from browsers of one network (/24 or /64) that never signed in with it:
+  2 s after five failures, up to 60 s;
+- *account*: the same login, tried from such browsers of all networks: a stranger elsewhere must not
+  keep its owner out of a new browser, yet whoever owns many networks must not guess at leisure.
+  1 s after a hundred failures, never more than 5 s;
+- *device*: a login on a browser that did sign in with it (it carries a signed token): whatever
+  strangers do, wherever they sit, its owner is not kept out there;
 - *address*: the distinct logins that failed from one network address, generous because a whole
   town hall sits behind one, and never refusing a known device.
+
+What remains: somebody of the same network can make a person wait up to a minute, somebody with very
+many networks a few seconds at each try, in browsers that never signed in with the login.
 
 Nothing here knows whether a login exists, so nothing can differ for those that do not. Logins are
 stored hashed.
@@ -14,9 +21,10 @@ stored hashed.
 
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 from secrets import token_urlsafe
 from typing import cast
@@ -24,8 +32,10 @@ from unicodedata import normalize
 
 from sqlalchemy import (
     Connection,
+    Delete,
     String,
     Table,
+    Update,
     bindparam,
     delete,
     func,
@@ -38,11 +48,20 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idp.db import Base, Database
 from idp.errors import Throttled
 from idp.interfaces import IClock
+from idp.purge import delete_in_chunks
+
+ACCOUNT = "account"
+"""The bucket of all networks together."""
 
 FREE_FAILURES = 5
-"""Failures without a delay."""
+"""Failures without a delay, in one network or on one device."""
 
 LONGEST_DELAY = timedelta(seconds=60)
+
+FREE_FAILURES_IN_ALL = 100
+"""Failures of one login without a delay over all networks; each further hundred adds a second."""
+
+LONGEST_DELAY_IN_ALL = timedelta(seconds=5)
 
 LOGINS_PER_ADDRESS = 100
 """Distinct logins that may fail from one address within the window."""
@@ -52,7 +71,7 @@ WINDOW = timedelta(hours=1)
 
 
 class ThrottleRow(Base):
-    """Failures of one subject (a login's hash) in one bucket (account, device or address)."""
+    """Failures of one subject (a login's hash) in one bucket."""
 
     __tablename__ = "throttle"
 
@@ -74,6 +93,9 @@ _SET = (
 )
 _TOUCH = update(_table).where(*_ROW).values(last_failed_at=bindparam("failed_at"))
 _CLEAR = delete(_table).where(*_ROW)
+_TAKE_BACK = (
+    update(_table).where(*_ROW, _table.c.failures > 0).values(failures=_table.c.failures - 1)
+)
 _AT_ADDRESS = select(func.count(), func.min(_table.c.last_failed_at)).where(
     _table.c.bucket == bindparam("of_bucket"),
     _table.c.failures > 0,
@@ -112,45 +134,62 @@ class Throttle:
         subject = _hashed(login)
         with self._db.unit_of_work() as work:
             connection = work.connection()
-            self._count(connection, _bucket(device), subject)
-            if device is None:
-                bucket = _address_bucket(address)
-                self._refuse_address(connection, bucket)
-                self._count(connection, bucket, subject, delayed=False)
+            if device is not None:
+                self._count(connection, _device_bucket(device), subject, _delay)
+                return
+            self._count(connection, _network_bucket(address), subject, _delay)
+            self._count(connection, ACCOUNT, subject, _delay_in_all)
+            bucket = _address_bucket(address)
+            self._refuse_address(connection, bucket)
+            self._count(connection, bucket, subject, _no_delay)
 
-    def failed(self, login: str, device: str | None = None) -> None:
+    def failed(self, login: str, address: str, device: str | None = None) -> None:
         """The password was wrong: the delay runs from now, not from before the check."""
-        values = {
-            "of_bucket": _bucket(device),
-            "of_subject": _hashed(login),
-            "failed_at": self._clock.now(),
-        }
-        with self._db.unit_of_work() as work:
-            work.connection().execute(_TOUCH, values)
-
-    def succeeded(self, login: str, address: str, device: str | None = None) -> None:
-        """The password was right: forget this bucket's failures of this login.
-
-        Of the bucket that was used only: a person who signs in on his own browser does not give a
-        stranger new attempts elsewhere.
-        """
-        buckets = [_bucket(device)] if device else [_bucket(None), _address_bucket(address)]
+        buckets = (
+            [_network_bucket(address), ACCOUNT] if device is None else [_device_bucket(device)]
+        )
+        subject, now = _hashed(login), self._clock.now()
         with self._db.unit_of_work() as work:
             for bucket in buckets:
-                work.connection().execute(
-                    _CLEAR, {"of_bucket": bucket, "of_subject": _hashed(login)}
-                )
+                values = {"of_bucket": bucket, "of_subject": subject, "failed_at": now}
+                work.connection().execute(_TOUCH, values)
+
+    def succeeded(self, login: str, address: str, device: str | None = None) -> None:
+        """The password was right: forget the failures of this login here.
+
+        On this device or in this network only: a person who signs in on his own browser does not
+        give a stranger new attempts elsewhere. Over all networks, his own attempt is taken back.
+        """
+        steps: list[tuple[Update | Delete, str]]
+        if device is not None:
+            steps = [(_CLEAR, _device_bucket(device))]
+        else:
+            # In the order of `attempt`: two that lock the same rows must not wait for each other.
+            steps = [
+                (_CLEAR, _network_bucket(address)),
+                (_TAKE_BACK, ACCOUNT),
+                (_CLEAR, _address_bucket(address)),
+            ]
+        subject = _hashed(login)
+        with self._db.unit_of_work() as work:
+            for statement, bucket in steps:
+                work.connection().execute(statement, {"of_bucket": bucket, "of_subject": subject})
 
     def _count(
-        self, connection: Connection, bucket: str, subject: str, *, delayed: bool = True
+        self,
+        connection: Connection,
+        bucket: str,
+        subject: str,
+        delay: Callable[[int], timedelta],
     ) -> None:
         now = self._clock.now()
         row = {"of_bucket": bucket, "of_subject": subject, "failed_at": now}
         failures, last_failed_at = connection.execute(self._lock, row).one()
         if last_failed_at <= now - WINDOW:
             failures = 0
-        if delayed:
-            _refuse(last_failed_at + _delay(failures) - now, f"{failures} failures of this login")
+        # A clock that was set back, or another server's that is ahead, makes nobody wait longer.
+        begin = min(last_failed_at, now)
+        _refuse(begin + delay(failures) - now, f"{failures} failures of this login")
         connection.execute(_SET, {**row, "count": failures + 1})
 
     def _refuse_address(self, connection: Connection, bucket: str) -> None:
@@ -160,6 +199,11 @@ class Throttle:
         ).one()
         if logins >= LOGINS_PER_ADDRESS:
             _refuse(oldest + WINDOW - now, f"{logins} logins failed from this address")
+
+
+def purge(db: Database, now: datetime) -> int:
+    """Delete the failures that no longer count; returns how many rows."""
+    return delete_in_chunks(db, _table, _table.c.last_failed_at <= now - WINDOW)
 
 
 def device_token(secret: bytes, login: str) -> str:
@@ -186,19 +230,28 @@ def _hashed(login: str) -> str:
     return sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _bucket(device: str | None) -> str:
-    return "account" if device is None else f"device:{device}"[:80]
+def _device_bucket(device: str) -> str:
+    return f"device:{device}"[:80]
+
+
+def _network_bucket(address: str) -> str:
+    return _prefixed("network", address, 24)
 
 
 def _address_bucket(address: str) -> str:
+    return _prefixed("address", address, 32)
+
+
+def _prefixed(kind: str, address: str, bits: int) -> str:
     """One bucket for an IPv6 network of 64 bits: whoever has one address there has them all."""
     try:
         parsed = ip_address(address)
     except ValueError:
-        return f"address:{address}"[:80]
+        return f"{kind}:{address}"[:80]
     if isinstance(parsed, IPv6Address):
-        parsed = parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64)
-    return f"address:{parsed}"
+        parsed = parsed.ipv4_mapped or parsed
+    prefix = 64 if isinstance(parsed, IPv6Address) else bits
+    return f"{kind}:{ip_network((int(parsed), prefix), strict=False)}"
 
 
 def _delay(failures: int) -> timedelta:
@@ -206,6 +259,16 @@ def _delay(failures: int) -> timedelta:
     if failures < FREE_FAILURES:
         return timedelta(0)
     return min(LONGEST_DELAY, timedelta(seconds=2 ** min(failures - FREE_FAILURES + 1, 16)))
+
+
+def _delay_in_all(failures: int) -> timedelta:
+    """1 s after a hundred failures, then one more for each hundred, up to 5 s."""
+    return min(LONGEST_DELAY_IN_ALL, timedelta(seconds=failures // FREE_FAILURES_IN_ALL))
+
+
+def _no_delay(failures: int) -> timedelta:
+    del failures
+    return timedelta(0)
 
 
 def _refuse(remaining: timedelta, cause: str) -> None:

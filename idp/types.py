@@ -183,7 +183,6 @@ class AuthnRequest:
     acs_url: str | None = None
     acs_index: int | None = None
     protocol_binding: str | None = None
-    attribute_consuming_service_index: int | None = None
     force_authn: bool = False
     is_passive: bool = False
     provider_name: str | None = None

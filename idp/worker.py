@@ -7,14 +7,13 @@ error is logged and the job tried again, later each time; nothing but a signal e
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
-from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, delete, select, tuple_
-
-from idp.audit import BATCH, Sealer
+from idp import mail, throttle
+from idp.audit import BATCH, AuditLog, Sealer
+from idp.audit_purge import AuditPurge
 from idp.context import Origin, acting
 from idp.db import Database
 from idp.interfaces import IClock
@@ -22,16 +21,19 @@ from idp.log import logger
 from idp.mail import OutboxSender
 from idp.mail_transports import transport_of
 from idp.services import Services
-from idp.sessions.tables import AuthnRequestRow, SsoSessionRow
-from idp.throttle import WINDOW, ThrottleRow
+from idp.sessions import authn_requests, sso
 
-PURGE_CHUNK = 500
-"""Rows deleted in one transaction: on SQLite every sign-on waits for it."""
-
-SESSIONS_KEPT = timedelta(days=1)
 LONGEST_BACK_OFF = timedelta(seconds=60)
 LAST_WORDS = timedelta(seconds=10)
 """How long a stopping worker waits for the jobs in progress."""
+
+PURGES: dict[str, Callable[[Database, datetime], int]] = {
+    "authn_request": authn_requests.purge,
+    "sso_session": sso.purge,
+    "throttle": throttle.purge,
+    "outbox": mail.purge,
+}
+"""Each store says what nothing needs any more; the journal, which is a chain, has its own job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,14 @@ class Worker:
         sender = OutboxSender(
             db, clock, transport_of(settings.mail.transport), settings.mail.sender
         )
-        sealer = Sealer(db, clock)
+        sealer = Sealer(db, clock, demonstration=settings.demonstration)
+        journal = AuditPurge(db, clock, AuditLog(db, clock), sealer, settings.secret)
         second = timedelta(seconds=1)
         return (
             Job("mails", second, lambda: sender.send_waiting(self._stopping.is_set)),
             Job("seal", second, lambda: self._seal_all(sealer)),
             Job("purge", timedelta(minutes=1), lambda: purge(db, clock)),
+            Job("journal", timedelta(days=1), journal.run),
         )
 
     def _seal_all(self, sealer: Sealer) -> None:
@@ -136,32 +140,9 @@ def back_off(failures: int) -> timedelta:
 
 
 def purge(db: Database, clock: IClock) -> dict[str, int]:
-    """Delete what nothing needs any more; returns how many rows of which table.
-
-    Messages that can no longer be replayed, sessions a day after their last possible use (their SP
-    sessions go with them), failures of sign-in that no longer count.
-    """
+    """Delete what nothing needs any more; returns how many rows of which table."""
     now = clock.now()
-    removed = {
-        "authn_request": _purge(db, AuthnRequestRow, AuthnRequestRow.expires_at <= now),
-        "sso_session": _purge(db, SsoSessionRow, SsoSessionRow.expires_at <= now - SESSIONS_KEPT),
-        "throttle": _purge(db, ThrottleRow, ThrottleRow.last_failed_at <= now - WINDOW),
-    }
+    removed = {table: old(db, now) for table, old in PURGES.items()}
     if any(removed.values()):
         logger.info("worker.purged", **removed)
     return removed
-
-
-def _purge(db: Database, row: Any, gone: ColumnElement[bool]) -> int:  # noqa: ANN401 - a mapped class
-    """Delete in chunks, each in a transaction of its own."""
-    table = cast("Table", row.__table__)
-    keys = tuple(table.primary_key.columns)
-    chunk = select(*keys).where(gone).limit(PURGE_CHUNK)
-    statement = delete(table).where(tuple_(*keys).in_(chunk))
-    removed = 0
-    while True:
-        with db.reading() as reading:
-            if reading.connection().execute(chunk).first() is None:
-                return removed
-        with db.unit_of_work() as work:
-            removed += work.connection().execute(statement).rowcount

@@ -71,9 +71,9 @@ def add(  # noqa: PLR0913 - one argument for each option
     except MetadataError as error:
         raise _named(name, error) from error
     entity_id = written.registration.entity_id
-    cli.services.directory.attach(entity_id, application)
+    cli.services.directory.attach(entity_id, application, replace=replace)
     text = f"{entity_id} est enregistré pour l'application {application}."
-    data = {"application": application, **as_json(written.registration, written.changes)}
+    data = as_json(written.registration, application, written.changes)
     cli.say("\n".join([text, *lines_of(written.registration, written.changes)]), data)
 
 
@@ -105,10 +105,11 @@ def _named(source: str, error: MetadataError) -> MetadataError:
 def list_all(cli: Cli) -> None:
     """Lister les fournisseurs de service."""
     registrations = Registry(cli.services.core).list()
-    text = "\n".join(line(each) for each in registrations)
+    application = cli.services.directory.application_code
+    text = "\n".join(line(each, application(each.entity_id)) for each in registrations)
     cli.say(
         text or "Aucun fournisseur de service n'est enregistré.",
-        [as_json(each) for each in registrations],
+        [as_json(each, application(each.entity_id)) for each in registrations],
     )
 
 
@@ -119,7 +120,8 @@ def list_all(cli: Cli) -> None:
 def show(cli: Cli, entity_id: str) -> None:
     """Montrer un fournisseur de service."""
     registration = Registry(cli.services.core).find(entity_id)
-    cli.say(details(registration), as_json(registration))
+    application = cli.services.directory.application_code(entity_id)
+    cli.say(details(registration, application), as_json(registration, application))
 
 
 @sp.command()
@@ -134,10 +136,15 @@ def check(cli: Cli, target: str | None) -> None:
         return
     found = registry.list() if target is None else (registry.find(target),)
     unusable = [each.entity_id for each in found if each.problem]
-    lines = [text for each in found for text in (line(each), *lines_of(each))]
+    application = cli.services.directory.application_code
+    lines = [
+        text
+        for each in found
+        for text in (line(each, application(each.entity_id)), *lines_of(each))
+    ]
     cli.say(
         "\n".join(lines) or "Aucun fournisseur de service n'est enregistré.",
-        [as_json(each) for each in found],
+        [as_json(each, application(each.entity_id)) for each in found],
     )
     if unusable:
         text = f"Inutilisable : {', '.join(unusable)}."
@@ -179,7 +186,8 @@ def refresh(cli: Cli, entity_ids: tuple[str, ...]) -> None:
         else:
             state = "actualisé" if written.changes else "sans changement"
             lines += [f"{entity_id} : {state}", *lines_of(written.registration, written.changes)]
-            data.append(as_json(written.registration, written.changes))
+            application = cli.services.directory.application_code(entity_id)
+            data.append(as_json(written.registration, application, written.changes))
     cli.say("\n".join(lines) or "Aucun fournisseur de service n'a d'adresse à relire.", data)
     if failed:
         text = f"Non actualisé : {', '.join(failed)}."
@@ -219,4 +227,5 @@ def enable(cli: Cli, entity_id: str) -> None:
 def remove(cli: Cli, entity_id: str) -> None:
     """Oublier un fournisseur de service."""
     Registry(cli.services.core).remove(entity_id)
+    cli.services.directory.detach(entity_id)
     cli.say(f"{entity_id} est retiré.", {"entity_id": entity_id, "removed": True})

@@ -18,7 +18,7 @@ from urllib.request import (
 
 from idp.errors import MetadataError
 from idp.saml.xml import MAX_BYTES
-from metadata.reading import is_absolute_http, shortened
+from metadata.reading import is_absolute_http, is_plain_http, shortened
 
 TIMEOUT = 10.0
 """Seconds, for one answer of the network and for the whole."""
@@ -58,10 +58,17 @@ def fetch(url: str) -> bytes:
     """The document at this address.
 
     Raises:
-        MetadataError: not http(s), too slow, too large, refused, or a redirect elsewhere.
+        MetadataError: not https (http on loopback only), too slow, too large, refused, or a
+            redirect elsewhere.
     """
     if not is_absolute_http(url) or len(url) > MAX_URL:
         text = f"{shortened(url)} n'est pas une adresse http ou https complète. Vérifiez-la."
+        raise MetadataError(text, public=text)
+    if is_plain_http(url):
+        text = (
+            f"{shortened(url)} n'est pas chiffrée (http) : quelqu'un pourrait changer les "
+            "métadonnées en chemin. Donnez une adresse en https, ou le fichier."
+        )
         raise MetadataError(text, public=text)
     try:
         return _read(url)

@@ -2,22 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from idp.errors import MetadataError
-from idp.settings import LOOPBACK_HOSTS
 from idp.types import Encrypt, NameFormat, NameIDFormat, ReleaseRule, Sign
 from metadata.certificates import MIN_RSA_BITS, Certificate, read
 from metadata.options import Options
 from metadata.parser import ParsedEntity, RequestedAttribute
+from metadata.reading import is_plain_http
 
 CERTIFICATE_NOTICE = timedelta(days=60)
 VALIDITY_NOTICE = timedelta(days=14)
 
 
-def examine(
-    parsed: ParsedEntity, options: Options, *, now: datetime, source_url: str | None = None
-) -> tuple[str, ...]:
+def examine(parsed: ParsedEntity, options: Options, *, now: datetime) -> tuple[str, ...]:
     """Every warning about this service provider, the parser's first.
 
     Raises:
@@ -33,14 +30,7 @@ def examine(
         *_choices(parsed, options),
         *_unsatisfied(parsed.requested_attributes, options.rules),
         *_validity(parsed, now),
-        *_source(source_url),
     )
-
-
-def is_plain_http(url: str) -> bool:
-    """Whether this address is http on a host other than this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS
 
 
 def _check_keys(parsed: ParsedEntity, options: Options) -> None:
@@ -163,12 +153,4 @@ def _validity(parsed: ParsedEntity, now: datetime) -> Iterator[str]:
         yield (
             f"Ces métadonnées expirent le {parsed.valid_until:%d/%m/%Y} (validUntil) : "
             "l'application ne s'ouvrira plus ensuite. Actualisez-les avant cette date."
-        )
-
-
-def _source(source_url: str | None) -> Iterator[str]:
-    if source_url is not None and is_plain_http(source_url):
-        yield (
-            "Les métadonnées sont lues sans chiffrement (http) : quelqu'un pourrait les changer en "
-            "chemin. Donnez une adresse en https."
         )

@@ -117,17 +117,12 @@ def _ui_info(settings: Settings) -> Node:
         _localized("mdui:InformationURL", "fr", organization.url),
         _localized("mdui:PrivacyStatementURL", "fr", settings.url(PRIVACY_PATH)),
     ]
-    if organization.logo:
+    # The setting may name a file as well, which has no address that lasts.
+    if organization.logo.startswith("https://"):
         height, width = LOGO_SIZE
-        logo = _absolute(settings, organization.logo)
+        logo = organization.logo
         children.append(element("mdui:Logo", {"height": height, "width": width}, logo))
     return element("mdui:UIInfo", {}, *children)
-
-
-def _absolute(settings: Settings, address: str) -> str:
-    if address.startswith(("https://", "http://")):
-        return address
-    return settings.url(f"/{address.lstrip('/')}")
 
 
 def _key_descriptor(certificate: bytes) -> Node:

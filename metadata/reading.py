@@ -9,6 +9,7 @@ from lxml import etree
 from idp.errors import MetadataError, UnreadableMessage
 from idp.saml import instants
 from idp.saml.names import XML
+from idp.settings import LOOPBACK_HOSTS
 
 XML_LANG = f"{{{XML}}}lang"
 
@@ -149,3 +150,9 @@ def shortened(text: str) -> str:
     """A stranger's text, fit to be quoted in one line of a message."""
     text = "".join(character if character.isprintable() else " " for character in text.strip())
     return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a terminal
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether this address is http on a host other than this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS

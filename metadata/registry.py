@@ -90,14 +90,17 @@ class Registry:
     ) -> Written:
         """Register a service provider for the application of this code.
 
+        Metadata of an address that have no end (``validUntil``) are taken once and not followed.
+
         Raises:
             MetadataError: the metadata cannot be registered.
             AlreadyExists: this entityID is registered.
         """
         now = self._clock.now()
-        parsed = self._accept(xml, now, source_url)
+        parsed = self._accept(xml, now)
+        source_url, notice = _followed(parsed, source_url)
         options = complete(choice, parsed, application=application)
-        warnings = examine(parsed, options, now=now, source_url=source_url)
+        warnings = (*examine(parsed, options, now=now), *notice)
         row = ServiceProviderRow(
             entity_id=parsed.entity_id, enabled=True, created_at=now, updated_at=now
         )
@@ -120,7 +123,7 @@ class Registry:
             MetadataError: the metadata cannot be registered; what was there stays.
             NotFound: this entityID is not registered.
         """
-        parsed = self._accept(xml, self._clock.now(), source_url)
+        parsed = self._accept(xml, self._clock.now())
         return self._replace("replaced", parsed, xml, choice, source_url)
 
     def refresh(self, entity_id: str, xml: bytes) -> Written:
@@ -131,12 +134,19 @@ class Registry:
             NotFound: this entityID is not registered.
         """
         registration = self.find(entity_id)
-        parsed = self._accept(xml, self._clock.now(), registration.source_url)
+        parsed = self._accept(xml, self._clock.now())
+        text = None
+        if parsed.valid_until is None:
+            text = (
+                f"Les métadonnées de {registration.source_url} n'ont plus de date de fin "
+                "(validUntil) : la dernière copie reste. Vérifiez-les auprès de l'éditeur."
+            )
         if parsed.entity_id != entity_id:
             text = (
                 f"L'adresse {registration.source_url} donne maintenant les métadonnées d'une autre "
                 f"application ({parsed.entity_id}). Vérifiez-la auprès de l'éditeur."
             )
+        if text:
             raise MetadataError(text, public=text)
         return self._replace("refreshed", parsed, xml, Choice(), registration.source_url)
 
@@ -189,21 +199,13 @@ class Registry:
         now = self._clock.now()
         return tuple(rows.examine_row(row, now) for row in _rows(self._db))
 
-    def _accept(self, xml: bytes, now: datetime, source_url: str | None) -> ParsedEntity:
+    def _accept(self, xml: bytes, now: datetime) -> ParsedEntity:
         parsed = parse(xml, now=now)
-        text = None
         if parsed.entity_id == self._own_entity_id:
             text = (
                 "Ces métadonnées portent l'entityID de ce portail lui-même. Donnez celles de "
                 "l'application."
             )
-        elif source_url is not None and parsed.valid_until is None:
-            text = (
-                f"Les métadonnées lues à l'adresse {source_url} n'ont pas de date de fin "
-                "(validUntil), elles ne peuvent pas être suivies automatiquement. Téléchargez le "
-                "fichier, vérifiez-le et enregistrez-le comme fichier."
-            )
-        if text:
             raise MetadataError(text, public=text)
         return parsed
 
@@ -211,11 +213,12 @@ class Registry:
         self, event: str, parsed: ParsedEntity, xml: bytes, choice: Choice, source_url: str | None
     ) -> Written:
         now = self._clock.now()
+        source_url, notice = _followed(parsed, source_url)
         with self._db.unit_of_work():
             row = self._row(parsed.entity_id)
             options = _changed(row, choice, parsed)
             before = _before(row)
-            warnings = examine(parsed, options, now=now, source_url=source_url)
+            warnings = (*examine(parsed, options, now=now), *notice)
             changed = diff.changes(before, (parsed, options)) if before else ()
             same = row.xml.encode() == xml and row.source_url == source_url
             if not (same and before and not changed):
@@ -246,6 +249,17 @@ class Registry:
             f"service-provider.{event}", entity_id=row.entity_id, parameters=parameters
         )
         self._db.bump(REVISION)
+
+
+def _followed(parsed: ParsedEntity, source_url: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """The address to read again later; None, and what to say, when nothing limits its copies."""
+    if source_url is None or parsed.valid_until is not None:
+        return source_url, ()
+    text = (
+        f"Les métadonnées de {source_url} n'ont pas de date de fin (validUntil) : elles sont lues "
+        "une fois et ne seront pas suivies. Donnez les prochaines vous-même (--replace)."
+    )
+    return None, (text,)
 
 
 def _load(db: Database, clock: IClock) -> _Held:

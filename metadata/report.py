@@ -8,11 +8,12 @@ from metadata.options import as_words
 from metadata.rows import Registration
 
 
-def line(registration: Registration) -> str:
-    """One line: entityID, name, state."""
+def line(registration: Registration, application: str | None) -> str:
+    """One line: entityID, name, application, state."""
     name = registration.parsed.display_name if registration.parsed else "illisible"
     rule_set = f", attributs {registration.options.rule_set}" if registration.options else ""
-    return f"{registration.entity_id} ({name}) : {_state(registration)}{rule_set}"
+    connected = f"application {application}" if application else "d'aucune application"
+    return f"{registration.entity_id} ({name}), {connected} : {_state(registration)}{rule_set}"
 
 
 def lines_of(registration: Registration, changes: Iterable[Change] = ()) -> list[str]:
@@ -24,19 +25,22 @@ def lines_of(registration: Registration, changes: Iterable[Change] = ()) -> list
     return lines
 
 
-def details(registration: Registration) -> str:
+def details(registration: Registration, application: str | None) -> str:
     """Everything that matters about one SP."""
-    lines = [line(registration)]
+    lines = [line(registration, application)]
     if registration.source_url:
         lines.append(f"  Adresse des métadonnées : {registration.source_url}")
     lines += [f"  {text}" for text in _details(registration)]
     return "\n".join([*lines, *lines_of(registration)])
 
 
-def as_json(registration: Registration, changes: Iterable[Change] = ()) -> dict[str, object]:
+def as_json(
+    registration: Registration, application: str | None, changes: Iterable[Change] = ()
+) -> dict[str, object]:
     """The registration for ``--json``."""
     data: dict[str, object] = {
         "entity_id": registration.entity_id,
+        "application": application,
         "enabled": registration.enabled,
         "source_url": registration.source_url,
         "created_at": registration.created_at.isoformat(),

@@ -71,7 +71,7 @@ def examine_row(row: ServiceProviderRow, now: datetime) -> Registration:
     try:
         options = read_options(row)
         parsed = read_metadata(row, now)
-        warnings = examine(parsed, options, now=now, source_url=row.source_url)
+        warnings = examine(parsed, options, now=now)
     except MetadataError as error:
         return Registration(
             row.entity_id,

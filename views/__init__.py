@@ -14,6 +14,7 @@ def includeme(config: "Configurator") -> None:
     config.include("views.routes")
     config.include("views.assets")
     config.include("views.templating")
+    config.include("views.person")
     config.include("views.errors")
     config.include("views.health")
     config.include("views.legal")

@@ -13,7 +13,7 @@ from idp.db import GONE
 from idp.errors import ConvergencesError, Throttled
 from idp.log import logger
 from idp.request import Request
-from views.templating import person_of
+from views.person import person_of
 from views.urls import see_other
 
 NOT_FOUND = "Cette page n'existe pas"
@@ -35,6 +35,7 @@ _HEADINGS = {
     HTTPStatus.FORBIDDEN: "L'accès est refusé",
     HTTPStatus.NOT_FOUND: NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: "Cette action n'est pas possible ici",
+    HTTPStatus.LENGTH_REQUIRED: "La demande n'a pas pu être acceptée",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "L'envoi est trop volumineux",
     HTTPStatus.TOO_MANY_REQUESTS: "Trop d'essais",
     HTTPStatus.SERVICE_UNAVAILABLE: "Service momentanément indisponible",
@@ -44,6 +45,10 @@ _TEXTS = {
     HTTPStatus.FORBIDDEN: "Vous n'avez pas le droit d'ouvrir cette page.",
     HTTPStatus.NOT_FOUND: "L'adresse est peut-être incomplète, ou la page a été déplacée.",
     HTTPStatus.METHOD_NOT_ALLOWED: "Passez par les boutons et les liens du portail.",
+    HTTPStatus.LENGTH_REQUIRED: "Ce que vous avez envoyé n'indique pas sa taille.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        "Ce que vous avez envoyé dépasse la taille que ce site accepte. Rien n'a été enregistré."
+    ),
 }
 
 

@@ -11,8 +11,9 @@ from pyramid.events import NewResponse
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from idp.db import GONE
+from idp.db import DatabaseError
 from idp.errors import ConfigurationError
+from idp.installation import check_schema, check_secret
 from idp.log import logger
 from idp.metrics import http_requests
 from idp.request import Request
@@ -27,17 +28,22 @@ def healthz(request: Request) -> Response:
 
 
 def readyz(request: Request) -> Response:
-    """The database is there and migrated, and this node holds the active signing key."""
+    """The database is at our schema, and this node holds its secret and the active signing key.
+
+    Strangers may ask: why it is not ready is in the log alone.
+    """
+    services = request.services
     try:
-        request.services.db.revision("readyz")
-        request.services.keys.ready()
-    except GONE:
+        check_schema(services.db)
+        check_secret(services.db, services.settings.secret)
+        services.keys.ready()
+    except DatabaseError:
         logger.exception("not-ready")
-        return _line("the database does not answer", 503)
     except ConfigurationError as error:
         logger.warning("not-ready", cause=error.cause)
-        return _line(error.cause.replace("\n", " "), 503)
-    return _line("ready")
+    else:
+        return _line("ready")
+    return _line("not ready", 503)
 
 
 def metrics(request: Request) -> Response:

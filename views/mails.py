@@ -1,6 +1,6 @@
 """The words of the mails: ``idp.mail_texts`` names :func:`build`.
 
-No mail carries a secret; a person sets the password through *Première visite* on the portal.
+No mail carries a secret. The first one names whom to ask for a password, as the sign-in page does.
 """
 
 from collections.abc import Callable, Mapping

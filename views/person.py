@@ -1,9 +1,13 @@
-"""The signed-in person of a view that only signed-in people reach."""
+"""The signed-in person: of a view that only signed-in people reach, and of any page's header."""
 
 from dataclasses import dataclass
 
-from pyramid.httpexceptions import HTTPForbidden
+from pyramid.config import Configurator
+from pyramid.events import BeforeRender
+from pyramid.httpexceptions import HTTPException, HTTPForbidden
 
+from idp.db import GONE
+from idp.errors import ConvergencesError
 from idp.request import Request
 from idp.types import SsoSession, Subject
 
@@ -25,3 +29,27 @@ def signed_in(request: Request) -> Person:
     if request.subject is None or request.sso_session is None:
         raise HTTPForbidden
     return Person(request.subject, request.sso_session)
+
+
+def person_of(request: Request) -> Subject | None:
+    """Who is signed in; None where nobody can tell: an error page must not raise another error."""
+    error = getattr(request, "exception", None)
+    if error is None:
+        return request.subject
+    if not isinstance(error, HTTPException | ConvergencesError):
+        return None
+    try:
+        return request.subject
+    except GONE:
+        return None
+
+
+def give_person(event: BeforeRender) -> None:
+    """Every page's header greets ``person``: read here, so that no template asks the database."""
+    if event.get("request") is not None and event["renderer_name"].endswith(".jinja2"):
+        event.setdefault("person", person_of(event["request"]))
+
+
+def includeme(config: Configurator) -> None:
+    """Before every page."""
+    config.add_subscriber(give_person, BeforeRender)

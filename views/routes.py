@@ -11,10 +11,12 @@ def includeme(config: Configurator) -> None:
     route("portal", "/")
     route("sign_in", "/connexion")
     route("sign_out", "/deconnexion")
+    route("signed_out", "/deconnexion/terminee")
     route("profile", "/profil")
 
     # the directory of identities and accesses
     route("aia", "/aia")
+    route("aia_sign_out", "/aia/deconnexion")
 
     # what every page's foot leads to
     route("accessibility", "/accessibilite")

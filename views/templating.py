@@ -1,7 +1,7 @@
 """Jinja2: one environment for pages and form widgets, built once.
 
-Every template may use ``asset(path)``, ``icon(name)``, ``organization``, ``accessibility`` and
-``person_of(request)``.
+Every template may use ``asset(path)``, ``icon(name)``, ``organization`` and ``accessibility``; a
+page's also ``person`` (:mod:`views.person`).
 """
 
 from collections.abc import Callable
@@ -12,10 +12,7 @@ from typing import cast
 from jinja2 import Environment
 from markupsafe import Markup
 from pyramid.config import Configurator
-from pyramid.httpexceptions import HTTPException
 
-from idp.db import GONE
-from idp.errors import ConvergencesError
 from idp.request import Request
 from idp.settings import Organization
 from idp.types import Subject
@@ -57,19 +54,6 @@ def french_date(value: date) -> str:
     return value.strftime("%d/%m/%Y")
 
 
-def person_of(request: Request) -> Subject | None:
-    """Who is signed in; None where nobody can tell: an error page must not raise another error."""
-    error = getattr(request, "exception", None)
-    if error is None:
-        return request.subject
-    if not isinstance(error, HTTPException | ConvergencesError):
-        return None
-    try:
-        return request.subject
-    except GONE:
-        return None
-
-
 def environment(request: Request) -> Environment:
     """The environment that renders everything."""
     return cast("Environment", request.registry.views_jinja2)
@@ -91,7 +75,6 @@ def furnish(
         accessibility=statement,
         organization=organization,
         logo=logo_path(organization),
-        person_of=person_of,
     )
 
 

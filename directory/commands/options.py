@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from directory.search import search_key
 from directory.services import DirectoryServices, build
+from directory.services.dates import UNCHANGED, Change, Unchanged
 
 if TYPE_CHECKING:
     from idp.cli import Cli
@@ -39,6 +42,30 @@ class Day(click.ParamType[date]):
 DAY = Day()
 
 
+class NoEnd(Enum):
+    """What ``--until sans-fin`` says."""
+
+    NO_END = auto()
+
+
+class End(click.ParamType[date | NoEnd]):
+    """A day, or ``sans-fin`` (``none``): there is an end no more."""
+
+    name = "date|sans-fin"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date | NoEnd:
+        """Read a day or the word.
+
+        Raises:
+            click.BadParameter: it is neither.
+        """
+        if search_key(str(value)) in {"sans fin", "none"}:
+            return NoEnd.NO_END
+        return DAY.convert(value, param, ctx)
+
+
 def start_of(day: date | None) -> datetime | None:
     """Midnight, UTC, at the beginning of a day."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
@@ -49,15 +76,32 @@ def end_of(day: date | None) -> datetime | None:
     return start_of(day + timedelta(days=1)) if day else None
 
 
+def new_start(day: date | None) -> datetime | Unchanged:
+    """The beginning that ``--from`` gives; without the option it stays."""
+    return start_of(day) or UNCHANGED
+
+
+def new_end(end: date | NoEnd | None) -> Change:
+    """The end that ``--until`` gives or takes away; without the option it stays."""
+    if isinstance(end, NoEnd):
+        return None
+    return end_of(end) or UNCHANGED
+
+
 def services_of(cli: "Cli") -> DirectoryServices:
     """The services of this room, on the database of `--config`."""
     return build(cli.services.core)
 
 
 def dates(command: F) -> F:
-    """``--from`` and ``--until``."""
-    until = click.option("--until", type=DAY, help="Dernier jour, inclus.")
-    return click.option("--from", "from_", type=DAY, help="Premier jour.")(until(command))
+    """``--from`` and ``--until`` of what is given; without them the dates stay."""
+    until = click.option(
+        "--until",
+        type=End(),
+        help="Dernier jour, inclus ; « sans-fin » retire la fin. Sans l'option, elle reste.",
+    )
+    from_ = click.option("--from", "from_", type=DAY, help="Premier jour ; sans lui, il reste.")
+    return from_(until(command))
 
 
 class RoleName(click.ParamType[tuple[str, str]]):

@@ -9,9 +9,11 @@ import click
 
 from directory.authorisation import OPERATOR
 from directory.commands.options import services_of
-from directory.services.accounts import Person
+from directory.search import mail_key
+from directory.services.accounts import InBin, Person
 from directory.services.sheets import AccountSheet
-from idp.errors import DirectoryError
+from idp.cli import outside_unit_of_work
+from idp.errors import AlreadyExists, DirectoryError
 
 if TYPE_CHECKING:
     from idp.cli import Cli
@@ -46,6 +48,29 @@ def structure_list(cli: "Cli") -> None:
     cli.say(text or "Aucune structure.", [asdict(line) for line in lines])
 
 
+def _read_password(
+    ctx: click.Context,
+    param: click.Parameter,
+    value: bool,  # noqa: FBT001 - click's own signature
+) -> str | None:
+    """One line of the standard input, without its end; None when it was not asked for.
+
+    A callback, because it is read before any unit of work: whoever types takes his time.
+
+    Raises:
+        DirectoryError: there is none.
+    """
+    del param
+    if not value or ctx.resilient_parsing:
+        return None
+    line = sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        raise DirectoryError(
+            "no password on stdin", public="Aucun mot de passe n'a été lu sur l'entrée standard."
+        )
+    return line
+
+
 @click.group()
 def account() -> None:
     """Les comptes utilisateurs."""
@@ -56,8 +81,15 @@ def account() -> None:
 @click.option("--name", required=True, help="Nom.")
 @click.option("--first-name", required=True, help="Prénom.")
 @click.option("--structure", required=True, metavar="CODE", help="Structure d'appartenance.")
-@click.option("--password-stdin", is_flag=True, help="Lire le mot de passe sur une ligne d'entrée.")
+@click.option(
+    "--password-stdin",
+    "password",
+    is_flag=True,
+    callback=_read_password,
+    help="Lire le mot de passe sur une ligne d'entrée.",
+)
 @click.option("--no-mail", is_flag=True, help="Ne pas envoyer de mail à la personne.")
+@outside_unit_of_work
 @click.pass_obj
 def account_add(
     cli: "Cli",
@@ -65,19 +97,23 @@ def account_add(
     name: str,
     first_name: str,
     structure: str,
-    password_stdin: bool,  # noqa: FBT001 - click calls by name
-    no_mail: bool,  # noqa: FBT001
+    password: str | None,
+    no_mail: bool,  # noqa: FBT001 - click calls by name
 ) -> None:
     """Créer un compte ; une adresse connue reçoit un rattachement de plus."""
-    password = _password() if password_stdin else None
-    added = services_of(cli).accounts.add(
-        OPERATOR,
-        Person(mail=email, sn=name, given_name=first_name),
-        structure,
-        password=password,
-        accept_generic=True,
-        no_mail=no_mail,
-    )
+    # In a unit of work of the service's own, which begins once the password is hashed.
+    try:
+        added = services_of(cli).accounts.add(
+            OPERATOR,
+            Person(mail=email, sn=name, given_name=first_name),
+            structure,
+            password=password,
+            accept_generic=True,
+            no_mail=no_mail,
+        )
+    except InBin as error:
+        remedy = f"« convergences account restore {mail_key(email)} »"
+        raise AlreadyExists(error.cause, public=f"{error.public} Tapez {remedy}.") from error
     what = "Compte créé" if added.created else "Rattachement ajouté au compte"
     cli.say(" ".join((f"{what} : {added.mail}.", *added.warnings)), asdict(added))
 
@@ -128,20 +164,6 @@ def account_show(cli: "Cli", email: str) -> None:
     """Montrer un compte, ses rattachements, ses rôles et ses mandats."""
     sheet = services_of(cli).accounts.show(OPERATOR, email)
     cli.say(_sheet_text(sheet), _plain(asdict(sheet)))
-
-
-def _password() -> str:
-    """One line of the standard input, without its end.
-
-    Raises:
-        DirectoryError: there is none.
-    """
-    line = sys.stdin.readline().rstrip("\r\n")
-    if not line:
-        raise DirectoryError(
-            "no password on stdin", public="Aucun mot de passe n'a été lu sur l'entrée standard."
-        )
-    return line
 
 
 def _sheet_text(sheet: AccountSheet) -> str:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 import click
 
 from directory.authorisation import OPERATOR
-from directory.commands.options import F, RoleName, dates, end_of, services_of, start_of
+from directory.commands.options import (
+    DAY,
+    F,
+    NoEnd,
+    RoleName,
+    dates,
+    end_of,
+    new_end,
+    new_start,
+    services_of,
+    start_of,
+)
 from directory.services.assignments import Grant
 
 if TYPE_CHECKING:
@@ -66,21 +77,22 @@ def assign(
     structure: str,
     role: tuple[str, str],
     from_: date | None,
-    until: date | None,
+    until: date | NoEnd | None,
 ) -> None:
     """Affecter un rôle à une personne, dans une structure."""
     services_of(cli).assignments.assign(
         OPERATOR,
         Grant(email, structure, *role),
-        valid_from=start_of(from_),
-        valid_until=end_of(until),
+        valid_from=new_start(from_),
+        valid_until=new_end(until),
     )
     cli.say(f"Rôle {':'.join(role)} affecté à {email}.", _told(email, structure, role))
 
 
 @click.command()
 @_grant
-@dates
+@click.option("--from", "from_", type=DAY, help="Premier jour sans le rôle.")
+@click.option("--until", type=DAY, help="Dernier jour avec le rôle.")
 @click.pass_obj
 def unassign(
     cli: "Cli",
@@ -144,7 +156,7 @@ def mandate_add(  # noqa: PLR0913, PLR0917 - one parameter for each option
     applications: tuple[str, ...],
     central: bool,  # noqa: FBT001 - click calls by name
     from_: date | None,
-    until: date | None,
+    until: date | NoEnd | None,
 ) -> None:
     """Donner un mandat : --structure CODE --application APP…, ou --central."""
     codes = applications + more
@@ -156,7 +168,7 @@ def mandate_add(  # noqa: PLR0913, PLR0917 - one parameter for each option
         mandates.add_central(OPERATOR, email)
     else:
         mandates.add(
-            OPERATOR, email, root, codes, valid_from=start_of(from_), valid_until=end_of(until)
+            OPERATOR, email, root, codes, valid_from=new_start(from_), valid_until=new_end(until)
         )
     cli.say(f"Mandat donné à {email}.", _mandate_told(email, root, codes))
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from directory import password_policy, referents
 from directory.authorisation import (
+    AccountTarget,
     Actor,
     MembershipTarget,
     Permission,
@@ -27,6 +28,7 @@ from directory.services.lookup import (
     any_account_by_mail,
     structure_by_code,
 )
+from directory.services.mandates import require_another_central
 from directory.services.memberships import MembershipFields, attach_membership
 from directory.services.sheets import AccountSheet, sheet
 from directory.services.texts import clean_mail, clean_text, is_generic
@@ -35,6 +37,8 @@ from idp.passwords import Passwords
 
 if TYPE_CHECKING:
     from idp.services import Core
+
+_NOBODY = 0  # the id of no account
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class Added:
     warnings: tuple[str, ...] = ()
 
 
+class InBin(AlreadyExists):
+    """The address is that of an account in the bin, which can be restored."""
+
+
 class Accounts:
     """Adds, locks, dates and shows accounts. Deletion is :class:`directory.services.bin.Bin`'s."""
 
@@ -82,6 +90,8 @@ class Accounts:
     ) -> Added:
         """Add a person to a structure, and mail him about it unless ``no_mail``.
 
+        With a password, it is hashed before the transaction, unless the caller's is open already.
+
         A known address adds a membership to its account, whose name stays as it is: effective at
         once when it is his first or the command line adds it, else once he confirms it.
 
@@ -89,36 +99,34 @@ class Accounts:
             NotFound: no such structure.
             NotAllowed: outside the actor's subtrees, himself, or a password by other than the
                 command line.
-            AlreadyExists: the account is in the bin, or already in this structure.
+            InBin: the account is in the bin.
+            AlreadyExists: the account is already in this structure.
             DirectoryError: a text or the password is wrong, or the address is generic and that
                 was not accepted.
         """
-        mail = clean_mail(person.mail)
-        generic = is_generic(mail)
-        if generic and not accept_generic:
-            raise DirectoryError(f"generic address {mail}", public=_generic_warning(mail))
+        if password is None:
+            hashed = None
+        else:
+            with self._core.db.reading() as session:
+                plan = self._plan(session, actor, person, structure, accept_generic)
+                self._check_first(session, actor, person, plan, password)
+            hashed = self._passwords.hash(password)
         with self._core.db.unit_of_work() as session:
-            where = structure_by_code(session, structure)
-            account = self._known(session, mail)
-            if account is None:
-                require(actor, Permission.CREATE_ACCOUNT, StructureTarget(where.path))
-                account, created = self._create(session, person, mail, generic=generic), True
-            else:
-                target = MembershipTarget(account.id, where.path)
-                require(actor, Permission.ADD_MEMBERSHIP, target)
-                created = False
-            membership = self._join(session, actor, account, where, person.fields)
-            if password is not None:
-                self._set_password(session, actor, account, password)
+            plan = self._plan(session, actor, person, structure, accept_generic)
+            account = plan.account or self._create(session, person, plan)
+            membership = self._join(session, actor, account, plan.where, person.fields)
+            if password is not None and hashed is not None:
+                self._check_password(session, actor, account, password)
+                self._store(account, hashed)
             if not no_mail:
-                self._tell(session, account, where, created=created)
+                self._tell(session, membership, created=plan.account is None)
             return Added(
                 subject_id=account.subject_id,
                 membership_id=membership.public_id,
                 mail=account.mail,
-                created=created,
+                created=plan.account is None,
                 confirmed=membership.confirmed_at is not None,
-                warnings=(_generic_warning(mail),) if generic else (),
+                warnings=(_generic_warning(plan.mail),) if plan.generic else (),
             )
 
     def lock(self, actor: Actor, mail: str) -> None:
@@ -127,11 +135,13 @@ class Accounts:
         Raises:
             NotFound: no such account.
             NotAllowed: shared, privileged, out of scope, or himself.
+            DirectoryError: he is the last correspondant.
         """
         with self._core.db.unit_of_work() as session:
             account = self._may_lock(session, actor, mail)
             if account.locked:
                 return
+            require_another_central(session, account, self._core.clock.now())
             account.locked = True
             self._core.audit.record("account.locked", subject_id=account.subject_id)
             self._core.sessions.end(account.subject_id, reason="account-locked")
@@ -158,15 +168,19 @@ class Accounts:
         Raises:
             NotFound: no such account.
             NotAllowed: shared, privileged, out of scope, or himself.
-            DirectoryError: it would end before it begins.
+            DirectoryError: it would end before it begins, or the last correspondant's would end
+                or begin later.
         """
-        if valid_until is not None and valid_until <= valid_from:
-            raise DirectoryError(
-                "validity ends before it begins",
-                public="La date de fin de validité doit suivre la date de début.",
-            )
         with self._core.db.unit_of_work() as session:
             account = self._may_lock(session, actor, mail)
+            if valid_until is not None and valid_until <= valid_from:
+                raise DirectoryError(
+                    "validity ends before it begins",
+                    public="La date de fin de validité doit suivre la date de début.",
+                )
+            now = self._core.clock.now()
+            if valid_until is not None or valid_from > now:
+                require_another_central(session, account, now)
             before = [_iso(account.valid_from), _iso(account.valid_until)]
             account.valid_from, account.valid_until = valid_from, valid_until
             self._core.audit.record(
@@ -179,13 +193,22 @@ class Accounts:
     def set_password(self, actor: Actor, mail: str, password: str) -> None:
         """Choose the password of somebody, and end his sessions.
 
+        It is hashed before the transaction, unless the caller's is open already.
+
         Raises:
             NotFound: no such account.
             NotAllowed: not the command line.
             DirectoryError: the password does not meet the policy.
         """
+        with self._core.db.reading() as session:
+            account = account_by_mail(session, actor, mail)
+            self._check_password(session, actor, account, password)
+        hashed = self._passwords.hash(password)
         with self._core.db.unit_of_work() as session:
-            self._set_password(session, actor, account_by_mail(session, mail), password)
+            account = account_by_mail(session, actor, mail)
+            # Again: the account may have become a référent's while the password was hashed.
+            self._check_password(session, actor, account, password)
+            self._store(account, hashed)
 
     def show(self, actor: Actor, mail: str) -> AccountSheet:
         """All that this actor may see of an account, the bin included.
@@ -197,21 +220,44 @@ class Accounts:
         with self._core.db.reading() as session:
             return sheet(session, actor, mail, self._core.clock.now())
 
+    def _plan(
+        self,
+        session: Session,
+        actor: Actor,
+        person: Person,
+        structure: str,
+        accept_generic: bool,  # noqa: FBT001 - handed on
+    ) -> "_Plan":
+        """What adding this person means. The decider is asked before anything else is told."""
+        where = structure_by_code(session, structure)
+        require(actor, Permission.CREATE_ACCOUNT, StructureTarget(where.path))
+        mail = clean_mail(person.mail)
+        account = self._known(session, mail)
+        if account is not None:
+            require(actor, Permission.ADD_MEMBERSHIP, MembershipTarget(account.id, where.path))
+        generic = is_generic(mail)
+        if generic and not accept_generic:
+            raise DirectoryError(f"generic address {mail}", public=_generic_warning(mail))
+        return _Plan(where, account, mail, generic)
+
     def _known(self, session: Session, mail: str) -> Account | None:
-        """The account of this address; one that was to be purged is purged first."""
+        """The account of this address; one whose days in the bin are over is none."""
         account = any_account_by_mail(session, mail)
         if account is None or account.deleted_at is None:
             return account
         if account.deleted_at + BIN_PERIOD <= self._core.clock.now():
-            purge_account(self._core, session, account)
             return None
-        raise AlreadyExists(
+        raise InBin(
             f"{mail} is in the bin",
             public=f"Le compte {account.mail} est dans la corbeille : restaurez-le "
-            "(commande « account restore ») au lieu de le créer.",
+            "au lieu de le créer.",
         )
 
-    def _create(self, session: Session, person: Person, mail: str, *, generic: bool) -> Account:
+    def _create(self, session: Session, person: Person, plan: "_Plan") -> Account:
+        mail = plan.mail
+        stale = any_account_by_mail(session, mail)
+        if stale is not None and stale.deleted_at is not None:
+            purge_account(self._core, session, stale)
         now = self._core.clock.now()
         sn = clean_text(person.sn, "Nom", 100)
         given_name = clean_text(person.given_name, "Prénom", 100)
@@ -235,7 +281,7 @@ class Accounts:
         self._core.audit.record(
             "account.created",
             subject_id=account.subject_id,
-            parameters={"mail": mail, "generic": generic},
+            parameters={"mail": mail, "generic": plan.generic},
         )
         return account
 
@@ -252,14 +298,16 @@ class Accounts:
         confirmed = first or may(actor, Permission.CONFIRM_MEMBERSHIP, target)
         return attach_membership(self._core, session, account, where, fields, confirmed=confirmed)
 
-    def _tell(self, session: Session, account: Account, where: Structure, *, created: bool) -> None:
+    def _tell(self, session: Session, membership: Membership, *, created: bool) -> None:
         """Mail the person; for a second structure also the référents of the first."""
+        account = membership.account
         parameters = {
             "given_name": account.given_name,
             "sn": account.sn,
             "mail": account.mail,
             "portal_url": self._core.settings.url("/"),
-            "structure": where.label_path,
+            "structure": membership.structure.label_path,
+            "confirmed": membership.confirmed_at is not None,
         }
         if created:
             self._core.mailer.send(account.mail, "account-created", parameters)
@@ -270,16 +318,27 @@ class Accounts:
             self._core.mailer.send(referent.mail, "membership-added-elsewhere", parameters)
 
     def _may_lock(self, session: Session, actor: Actor, mail: str) -> Account:
-        account = account_by_mail(session, mail)
+        account = account_by_mail(session, actor, mail)
         target = account_target(session, account, self._core.clock.now())
         require(actor, Permission.LOCK_ACCOUNT, target)
         return account
 
-    def _set_password(
+    def _check_first(
+        self, session: Session, actor: Actor, person: Person, plan: "_Plan", password: str
+    ) -> None:
+        """Whether this password may be given to whom the plan is about."""
+        if plan.account is not None:
+            self._check_password(session, actor, plan.account, password)
+            return
+        target = AccountTarget(_NOBODY, frozenset({plan.where.path}))
+        require(actor, Permission.SET_PASSWORD, target)
+        names = (person.sn, person.given_name, plan.mail.partition("@")[0], plan.where.label)
+        password_policy.check(password, privileged=False, personal=names)
+
+    def _check_password(
         self, session: Session, actor: Actor, account: Account, password: str
     ) -> None:
-        now = self._core.clock.now()
-        target = account_target(session, account, now)
+        target = account_target(session, account, self._core.clock.now())
         require(actor, Permission.SET_PASSWORD, target)
         labels = session.scalars(
             select(Structure.label)
@@ -292,10 +351,22 @@ class Accounts:
             privileged=target.privileged,
             personal=(account.sn, account.given_name, local_part, *labels),
         )
-        account.password_hash = self._passwords.hash(password)
-        account.password_changed_at = now
+
+    def _store(self, account: Account, hashed: str) -> None:
+        account.password_hash = hashed
+        account.password_changed_at = self._core.clock.now()
         self._core.audit.record("account.password-set", subject_id=account.subject_id)
         self._core.sessions.end(account.subject_id, reason="password-changed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What adding a person means: to which structure, to which account (None: to a new one)."""
+
+    where: Structure
+    account: Account | None
+    mail: str
+    generic: bool
 
 
 def _generic_warning(mail: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from directory import referents
 from directory.authorisation import Actor, AssignmentTarget, Permission, require
 from directory.models import Assignment, Membership, Role
+from directory.services.dates import UNCHANGED, Change, Dates
 from directory.services.lookup import (
     account_by_mail,
     membership_of,
@@ -45,37 +46,37 @@ class Assignments:
         actor: Actor,
         grant: Grant,
         *,
-        valid_from: datetime | None = None,
-        valid_until: datetime | None = None,
+        valid_from: Change = UNCHANGED,
+        valid_until: Change = UNCHANGED,
     ) -> None:
-        """Give a membership a role; one that it holds already takes the new dates.
+        """Give a membership a role, or change the dates of one that it holds.
+
+        A date that is not given stays as it is; None removes it. A role that is over begins anew.
 
         Raises:
             NotFound: no such account, structure, membership, application or role.
             NotAllowed: not in a mandate that covers both structure and application.
             DirectoryError: the dates are wrong, or the application takes a single role.
         """
-        _check_dates(valid_from, valid_until)
         with self._core.db.unit_of_work() as session:
             membership, role = self._find(session, actor, grant, Permission.GRANT_ROLE)
+            now = self._core.clock.now()
             known = _assignment(session, membership, role)
-            if known is None:
-                self._check_single(session, membership, role)
-                known = Assignment(
-                    membership_id=membership.id,
-                    role_id=role.id,
-                    granted_by=origin().actor,
-                    granted_at=self._core.clock.now(),
-                )
-                session.add(known)
-                code = "assignment.granted"
-            elif (known.valid_from, known.valid_until) == (valid_from, valid_until):
+            before = Dates.of(known) if known else None
+            anew = before is None or before.over(now)
+            after = (Dates() if anew or before is None else before).changed(valid_from, valid_until)
+            if after == before:
                 return
-            else:
-                code = "assignment.dates-changed"
-            known.valid_from, known.valid_until = valid_from, valid_until
+            self._check_single(session, membership, role, after)
+            if known is None:
+                known = Assignment(membership_id=membership.id, role_id=role.id)
+                session.add(known)
+            if anew:
+                known.granted_by, known.granted_at = origin().actor, now
+            after.give(known)
             session.flush()
-            self._record(code, membership, role, valid_from, valid_until)
+            code = "assignment.granted" if anew else "assignment.dates-changed"
+            self._record(code, membership, role, before, after)
             self._end_sessions(session, membership, role)
             if actor.account_id == membership.account_id:
                 self._tell_the_others(session, membership, role)
@@ -83,6 +84,7 @@ class Assignments:
     def unassign(self, actor: Actor, grant: Grant, *, at: datetime | None = None) -> None:
         """Take a role from a membership, at once or (``at``) from that moment on.
 
+        Nothing happens when it ends before ``at`` anyway.
         The person's session at the SP ends with the last role of the application.
 
         Raises:
@@ -99,43 +101,52 @@ class Assignments:
                     f"membership {membership.id} does not hold role {role.id}",
                     public=f"{grant.mail} n'a pas le rôle « {role.label} » dans cette structure.",
                 )
+            before = Dates.of(known)
             if at is not None and at > self._core.clock.now():
-                _check_dates(known.valid_from, at)
-                known.valid_until = at
-                self._record("assignment.dates-changed", membership, role, known.valid_from, at)
+                after = before.changed(UNCHANGED, at)
+                if not before.over(at):
+                    after.give(known)
+                    self._record("assignment.dates-changed", membership, role, before, after)
                 return
             session.delete(known)
-            self._record("assignment.withdrawn", membership, role)
+            self._record("assignment.withdrawn", membership, role, before, None)
             self._end_sessions(session, membership, role)
 
     @staticmethod
     def _find(
         session: Session, actor: Actor, grant: Grant, permission: Permission
     ) -> tuple[Membership, Role]:
-        """The membership and the role, once the decider has agreed."""
-        account = account_by_mail(session, grant.mail)
+        """The membership, locked, and the role, once the decider has agreed."""
+        account = account_by_mail(session, actor, grant.mail)
         structure = structure_by_code(session, grant.structure)
-        membership = membership_of(session, account, structure)
+        # Locked, so that two grants to one membership see each other.
+        membership = membership_of(session, account, structure, lock=True)
         role = role_by_code(session, grant.application, grant.role)
         target = AssignmentTarget(account.id, structure.path, role.application_id)
         require(actor, permission, target)
         return membership, role
 
-    def _check_single(self, session: Session, membership: Membership, role: Role) -> None:
+    def _check_single(
+        self, session: Session, membership: Membership, role: Role, dates: Dates
+    ) -> None:
+        """No other role of the application in these dates, from now on."""
         if not role.application.single_role:
             return
+        now = self._core.clock.now()
+        start = max(dates.valid_from or now, now)
         held = (
             select(Role.label)
             .join(Assignment, Assignment.role_id == Role.id)
             .where(
                 Assignment.membership_id == membership.id,
                 Role.application_id == role.application_id,
-                or_(
-                    Assignment.valid_until.is_(None),
-                    Assignment.valid_until > self._core.clock.now(),
-                ),
+                Role.id != role.id,
+                or_(Assignment.valid_until.is_(None), Assignment.valid_until > start),
             )
         )
+        if dates.valid_until is not None:
+            begins_before = Assignment.valid_from < dates.valid_until
+            held = held.where(or_(Assignment.valid_from.is_(None), begins_before))
         label = session.scalar(held.limit(1))
         if label is not None:
             raise DirectoryError(
@@ -169,8 +180,8 @@ class Assignments:
         code: str,
         membership: Membership,
         role: Role,
-        valid_from: datetime | None = None,
-        valid_until: datetime | None = None,
+        before: Dates | None,
+        after: Dates | None,
     ) -> None:
         self._core.audit.record(
             code,
@@ -178,8 +189,8 @@ class Assignments:
             target=f"role:{role.application.code}:{role.code}",
             parameters={
                 "structure": membership.structure.code,
-                "from": valid_from.isoformat() if valid_from else None,
-                "until": valid_until.isoformat() if valid_until else None,
+                "before": before.told() if before else None,
+                "after": after.told() if after else None,
             },
         )
 
@@ -190,10 +201,3 @@ def _assignment(session: Session, membership: Membership, role: Role) -> Assignm
             Assignment.membership_id == membership.id, Assignment.role_id == role.id
         )
     )
-
-
-def _check_dates(valid_from: datetime | None, valid_until: datetime | None) -> None:
-    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
-        raise DirectoryError(
-            "dates in the wrong order", public="La date de fin doit suivre la date de début."
-        )

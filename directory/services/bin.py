@@ -53,7 +53,7 @@ class Bin:
         """
         now = self._core.clock.now()
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, mail)
+            account = account_by_mail(session, actor, mail)
             memberships = _live_memberships(session, account)
             mine = [each for each in memberships if _may_remove(actor, each)]
             stays = any(each.confirmed_at is not None and each not in mine for each in memberships)

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from directory.authorisation import AccountTarget, MembershipTarget
+from directory.authorisation import AccountTarget, Actor, MembershipTarget, Permission, may
 from directory.models import Account, Application, Mandate, Membership, Role, Structure
 from directory.search import mail_key
 from idp.errors import NotFound
@@ -60,14 +60,14 @@ def any_account_by_mail(session: Session, mail: str) -> Account | None:
     return session.scalar(select(Account).where(Account.mail_key == mail_key(mail)))
 
 
-def account_by_mail(session: Session, mail: str) -> Account:
+def account_by_mail(session: Session, actor: Actor, mail: str) -> Account:
     """The account of this address.
 
     Raises:
-        NotFound: there is none, or it is in the bin (the sentence then says so).
+        NotFound: there is none, or it is in the bin (whoever may see it there is told so).
     """
     account = any_account_by_mail(session, mail)
-    if account is None:
+    if account is None or not _may_know(session, actor, account):
         raise NotFound(f"account {mail!r}", public=f"Aucun compte n'a l'adresse {mail}.")
     if account.deleted_at is not None:
         raise NotFound(
@@ -77,19 +77,31 @@ def account_by_mail(session: Session, mail: str) -> Account:
     return account
 
 
-def membership_of(session: Session, account: Account, structure: Structure) -> Membership:
+def _may_know(session: Session, actor: Actor, account: Account) -> bool:
+    """Whether he may be told about this account; of a living one the caller asks the decider."""
+    gone = account.deleted_at
+    if gone is None:
+        return True
+    target = account_target(session, account, gone, deleted_at=gone)
+    return may(actor, Permission.SEE_ACCOUNT, target)
+
+
+def membership_of(
+    session: Session, account: Account, structure: Structure, *, lock: bool = False
+) -> Membership:
     """This account's membership of that structure, bin excepted.
+
+    ``lock``: others who lock it wait until the transaction ends.
 
     Raises:
         NotFound: there is none.
     """
-    found = session.scalar(
-        select(Membership).where(
-            Membership.account_id == account.id,
-            Membership.structure_id == structure.id,
-            Membership.deleted_at.is_(None),
-        )
+    statement = select(Membership).where(
+        Membership.account_id == account.id,
+        Membership.structure_id == structure.id,
+        Membership.deleted_at.is_(None),
     )
+    found = session.scalar(statement.with_for_update() if lock else statement)
     if found is None:
         raise NotFound(
             f"membership of account {account.id} in {structure.code}",

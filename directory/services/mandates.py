@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from directory.authorisation import Actor, MandateTarget, Permission, require
 from directory.models import Account, Application, Mandate
 from directory.models.rights import MandateKind
+from directory.services.dates import UNCHANGED, Change, Dates
 from directory.services.lookup import account_by_mail, application_by_code, structure_by_code
 from directory.validity import ACCOUNT, MANDATE, account_usable, within_dates
 from idp.context import origin
@@ -16,6 +17,8 @@ from idp.errors import AlreadyExists, DirectoryError, NotFound
 
 if TYPE_CHECKING:
     from idp.services import Core
+
+Told = dict[str, str | list[str] | None]
 
 
 class Mandates:
@@ -31,33 +34,41 @@ class Mandates:
         structure: str,
         applications: tuple[str, ...],
         *,
-        valid_from: datetime | None = None,
-        valid_until: datetime | None = None,
+        valid_from: Change = UNCHANGED,
+        valid_until: Change = UNCHANGED,
     ) -> None:
         """Make an account référent of a subtree, or add applications to the mandate it has there.
 
-        The dates replace those of a mandate that exists already.
+        A date that is not given stays as it is; None removes it. A mandate that is over begins
+        anew: with these dates and these applications, and no others.
 
         Raises:
             NotFound: no such account, structure or application.
             NotAllowed: not the correspondant, or himself.
             DirectoryError: no application, or the dates are wrong.
         """
-        _check(applications, valid_from, valid_until)
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, mail)
+            account = account_by_mail(session, actor, mail)
             require(actor, Permission.GIVE_MANDATE, MandateTarget(account.id))
+            if not applications:
+                raise DirectoryError(
+                    "a mandate without application",
+                    public="Indiquez au moins une application pour ce mandat.",
+                )
             root = structure_by_code(session, structure)
+            named = _applications(session, applications)
             mandate = _mandate(session, account, root.id)
+            before = _told(mandate)
             if mandate is None:
                 mandate = self._new(account, MandateKind.REFERENT, root.id)
                 session.add(mandate)
-            mandate.valid_from, mandate.valid_until = valid_from, valid_until
-            for application in _applications(session, applications):
-                if application not in mandate.applications:
-                    mandate.applications.append(application)
+            elif Dates.of(mandate).over(self._core.clock.now()):
+                self._begin_anew(mandate)
+            Dates.of(mandate).changed(valid_from, valid_until).give(mandate)
+            mandate.applications.extend(each for each in named if each not in mandate.applications)
             session.flush()
-            self._record("mandate.given", account, structure, mandate.applications)
+            if _told(mandate) != before:
+                self._record("mandate.given", account, structure, before, _told(mandate))
 
     def remove(
         self, actor: Actor, mail: str, structure: str, applications: tuple[str, ...] = ()
@@ -69,7 +80,7 @@ class Mandates:
             NotAllowed: not the correspondant.
         """
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, mail)
+            account = account_by_mail(session, actor, mail)
             require(actor, Permission.WITHDRAW_MANDATE, MandateTarget(account.id))
             root = structure_by_code(session, structure)
             mandate = _mandate(session, account, root.id)
@@ -78,14 +89,15 @@ class Mandates:
                     f"account {account.id} has no mandate on {structure}",
                     public=f"{account.mail} n'a pas de mandat sur « {root.label} ».",
                 )
+            before = _told(mandate)
             named = _applications(session, applications)
             kept = [each for each in mandate.applications if named and each not in named]
-            gone = [each for each in mandate.applications if each not in kept]
             mandate.applications = kept
+            after = _told(mandate) if kept else None
             if not kept:
                 session.delete(mandate)
             session.flush()
-            self._record("mandate.withdrawn", account, structure, gone)
+            self._record("mandate.withdrawn", account, structure, before, after)
 
     def add_central(self, actor: Actor, mail: str) -> None:
         """Make an account correspondant.
@@ -96,16 +108,17 @@ class Mandates:
             AlreadyExists: he is.
         """
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, mail)
+            account = account_by_mail(session, actor, mail)
             require(actor, Permission.GIVE_MANDATE, MandateTarget(account.id))
             if _mandate(session, account, None) is not None:
                 raise AlreadyExists(
                     f"account {account.id} is central",
                     public=f"{account.mail} est déjà correspondant.",
                 )
-            session.add(self._new(account, MandateKind.CENTRAL, None))
+            mandate = self._new(account, MandateKind.CENTRAL, None)
+            session.add(mandate)
             session.flush()
-            self._record("mandate.given", account, None, [])
+            self._record("mandate.given", account, None, None, _told(mandate))
 
     def remove_central(self, actor: Actor, mail: str) -> None:
         """Withdraw the correspondant's mandate.
@@ -116,7 +129,7 @@ class Mandates:
             DirectoryError: he is the last one.
         """
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, mail)
+            account = account_by_mail(session, actor, mail)
             require(actor, Permission.WITHDRAW_MANDATE, MandateTarget(account.id))
             mandate = _mandate(session, account, None)
             if mandate is None:
@@ -125,9 +138,10 @@ class Mandates:
                     public=f"{account.mail} n'est pas correspondant.",
                 )
             require_another_central(session, account, self._core.clock.now())
+            before = _told(mandate)
             session.delete(mandate)
             session.flush()
-            self._record("mandate.withdrawn", account, None, [])
+            self._record("mandate.withdrawn", account, None, before, None)
 
     def _new(self, account: Account, kind: MandateKind, structure_id: int | None) -> Mandate:
         return Mandate(
@@ -138,22 +152,25 @@ class Mandates:
             granted_at=self._core.clock.now(),
         )
 
+    def _begin_anew(self, mandate: Mandate) -> None:
+        mandate.granted_by, mandate.granted_at = origin().actor, self._core.clock.now()
+        mandate.applications = []
+        Dates().give(mandate)
+
     def _record(
         self,
         code: str,
         account: Account,
         structure: str | None,
-        applications: list[Application],
+        before: Told | None,
+        after: Told | None,
     ) -> None:
         kind = MandateKind.REFERENT if structure else MandateKind.CENTRAL
         self._core.audit.record(
             code,
             subject_id=account.subject_id,
             target=f"structure:{structure}" if structure else None,
-            parameters={
-                "kind": kind.value,
-                "applications": sorted(each.code for each in applications),
-            },
+            parameters={"kind": kind.value, "before": before, "after": after},
         )
 
 
@@ -194,15 +211,9 @@ def _applications(session: Session, codes: tuple[str, ...]) -> list[Application]
     return [application_by_code(session, code) for code in dict.fromkeys(codes)]
 
 
-def _check(
-    applications: tuple[str, ...], valid_from: datetime | None, valid_until: datetime | None
-) -> None:
-    if not applications:
-        raise DirectoryError(
-            "a mandate without application",
-            public="Indiquez au moins une application pour ce mandat.",
-        )
-    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
-        raise DirectoryError(
-            "dates in the wrong order", public="La date de fin doit suivre la date de début."
-        )
+def _told(mandate: Mandate | None) -> Told | None:
+    """A mandate as the journal keeps it."""
+    if mandate is None:
+        return None
+    applications = sorted(each.code for each in mandate.applications)
+    return {**Dates.of(mandate).told(), "applications": applications}

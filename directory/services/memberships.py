@@ -50,7 +50,7 @@ class Memberships:
             NotAllowed: neither the person himself nor the command line.
         """
         with self._core.db.unit_of_work() as session:
-            membership = self._find(session, mail, structure)
+            membership = self._find(session, actor, mail, structure)
             require(actor, Permission.CONFIRM_MEMBERSHIP, membership_target(membership))
             if membership.confirmed_at is None:
                 membership.confirmed_at = self._core.clock.now()
@@ -64,7 +64,7 @@ class Memberships:
             NotAllowed: outside his subtrees, or his own.
         """
         with self._core.db.unit_of_work() as session:
-            membership = self._find(session, mail, structure)
+            membership = self._find(session, actor, mail, structure)
             require(actor, Permission.SUSPEND_MEMBERSHIP, membership_target(membership))
             if not membership.suspended:
                 membership.suspended = True
@@ -79,16 +79,16 @@ class Memberships:
             NotAllowed: outside his subtrees, or his own.
         """
         with self._core.db.unit_of_work() as session:
-            membership = self._find(session, mail, structure)
+            membership = self._find(session, actor, mail, structure)
             require(actor, Permission.SUSPEND_MEMBERSHIP, membership_target(membership))
             if membership.suspended:
                 membership.suspended = False
                 self._record("membership.resumed", membership)
 
     @staticmethod
-    def _find(session: Session, mail: str, structure: str) -> Membership:
+    def _find(session: Session, actor: Actor, mail: str, structure: str) -> Membership:
         return membership_of(
-            session, account_by_mail(session, mail), structure_by_code(session, structure)
+            session, account_by_mail(session, actor, mail), structure_by_code(session, structure)
         )
 
     def _record(self, code: str, membership: Membership) -> None:

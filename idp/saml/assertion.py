@@ -8,7 +8,7 @@ Every value that is not our own goes through ``text`` or ``attribute``.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from idp.errors import MetadataError
+from idp.errors import UnusableServiceProvider
 from idp.interfaces import ISigner
 from idp.saml.canonical import attribute, check_characters, text
 from idp.saml.instants import write_instant
@@ -54,7 +54,7 @@ def build_response(
     """A Success Response with one assertion, signed and encrypted as the registration says.
 
     Raises:
-        MetadataError: encryption is demanded and the SP has no usable encryption certificate.
+        UnusableServiceProvider: encryption is demanded, and there is no certificate for it.
     """
     sign = service_provider.sign
     assertion = check_characters(_assertion(accepted, service_provider, draft))
@@ -98,7 +98,7 @@ _SUCCESS = f'<samlp:Status><samlp:StatusCode Value="{SUCCESS}"></samlp:StatusCod
 def _encrypts(service_provider: ServiceProvider) -> bool:
     has_key = bool(service_provider.encryption_certificates)
     if service_provider.encrypt is Encrypt.ALWAYS and not has_key:
-        raise MetadataError(f"{service_provider.entity_id} has no encryption certificate")
+        raise UnusableServiceProvider(f"{service_provider.entity_id} has no encryption certificate")
     return has_key and service_provider.encrypt is not Encrypt.NEVER
 
 

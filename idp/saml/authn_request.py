@@ -77,7 +77,6 @@ def parse(root: etree._Element) -> AuthnRequest:
         acs_url=root.get("AssertionConsumerServiceURL"),
         acs_index=_index(root, "AssertionConsumerServiceIndex"),
         protocol_binding=root.get("ProtocolBinding"),
-        attribute_consuming_service_index=_index(root, "AttributeConsumingServiceIndex"),
         force_authn=_boolean(root, "ForceAuthn"),
         is_passive=_boolean(root, "IsPassive"),
         provider_name=_optional_string(root, "ProviderName"),

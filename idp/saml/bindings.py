@@ -8,10 +8,9 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote_plus, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from idp.errors import RequestRefused, UnreadableMessage
-from idp.saml.names import RSA_SHA256
 from idp.types import Binding
 
 MAX_ENCODED = 512 * 1024
@@ -90,16 +89,6 @@ def decode_post(pairs: Iterable[tuple[str, str]], parameter: str = "SAMLRequest"
 def encode_post(message: str) -> str:
     """The value of the form's SAMLResponse or SAMLRequest field. [SAMLBind] 3.5.4."""
     return b64encode(message.encode()).decode()
-
-
-def redirect_octets(parameter: str, xml: str, relay_state: str | None) -> str:
-    """The part of a Redirect query that gets signed. [SAMLBind] 3.4.4.1."""
-    compressor = zlib.compressobj(wbits=-15)
-    deflated = compressor.compress(xml.encode()) + compressor.flush()
-    query = f"{parameter}={quote_plus(b64encode(deflated))}"
-    if relay_state is not None:
-        query += f"&RelayState={quote_plus(relay_state)}"
-    return f"{query}&SigAlg={quote_plus(RSA_SHA256)}"
 
 
 def inflate(data: bytes) -> bytes:

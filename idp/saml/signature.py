@@ -16,7 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from lxml import etree
 
-from idp.errors import ConfigurationError, MetadataError, SignatureRefused
+from idp.errors import (
+    ConfigurationError,
+    MetadataError,
+    SignatureRefused,
+    UnusableServiceProvider,
+)
 from idp.saml import names
 from idp.saml.canonical import element, render
 from idp.saml.names import q
@@ -135,7 +140,7 @@ def encrypt_assertion(assertion: str, certificate: bytes, methods: tuple[str, ..
     The first block encryption of ``methods`` that we know is used; AES-GCM where none is named.
 
     Raises:
-        MetadataError: the certificate's key cannot encrypt.
+        UnusableServiceProvider: the certificate's key cannot encrypt.
     """
     method = next((name for name in methods if name in BLOCK_ENCRYPTIONS), DEFAULT_BLOCK_ENCRYPTION)
     wrapper = parse(
@@ -156,7 +161,9 @@ def encrypt_assertion(assertion: str, certificate: bytes, methods: tuple[str, ..
     try:
         context.encrypt_xml(template, wrapper[0])
     except xmlsec.Error as error:
-        raise MetadataError(f"the encryption certificate cannot be used: {error}") from error
+        raise UnusableServiceProvider(
+            f"the encryption certificate cannot be used: {error}"
+        ) from error
     return canonicalize(wrapper).decode()
 
 

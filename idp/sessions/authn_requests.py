@@ -10,6 +10,7 @@ from sqlalchemy import Table, bindparam, null, select, update
 from idp.db import Database
 from idp.errors import ReplayedMessage, UnknownFlow
 from idp.interfaces import IClock
+from idp.purge import delete_in_chunks
 from idp.sessions.tables import AuthnRequestRow
 from idp.sessions.tokens import hashed, new_token
 from idp.types import AcceptedRequest, NameID, NameIDPolicy, RequestedAuthnContext
@@ -78,6 +79,11 @@ class AuthnRequests:
         with self._db.writing() as connection:
             if connection.execute(self._insert, values).first() is None:
                 raise ReplayedMessage(f"{accepted.message_id} was already used")
+
+
+def purge(db: Database, now: datetime) -> int:
+    """Delete the messages that can no longer be replayed; returns how many."""
+    return delete_in_chunks(db, _table, _table.c.expires_at <= now)
 
 
 def to_json(accepted: AcceptedRequest) -> dict[str, Any]:

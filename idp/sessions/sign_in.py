@@ -85,25 +85,34 @@ class SignIn:
                 raise
             try:
                 subject = self._directory.authenticate(login, password)
+                with acting(replace(origin(), actor=subject.id)), self._db.unit_of_work():
+                    self._directory.note_sign_in(subject)
+                    self._throttle.succeeded(login, address, known)
+                    token, session = self._start(subject, user_agent, current)
             except AuthenticationFailed as error:
-                self._fail(login, known, error)
+                self._fail(login, address, known, error)
                 raise
-            with acting(replace(origin(), actor=subject.id)), self._db.unit_of_work():
-                self._throttle.succeeded(login, address, known)
-                token, session = self._sessions.start(
-                    subject, AuthnContext.PASSWORD_PROTECTED_TRANSPORT, user_agent=user_agent
-                )
-                if current is not None:
-                    self._sessions.replace(current, session)
-                self._audit.record("sign-in.success", subject_id=subject.id)
         sign_ins.labels(outcome="success").inc()
         logger.info("sign-in.success", subject_id=subject.id)
         trusted = device if known and device else device_token(self._secret, login)
         return SignedIn(token, session, trusted, subject)
 
-    def _fail(self, login: str, known: str | None, error: AuthenticationFailed) -> None:
+    def _start(
+        self, subject: Subject, user_agent: str, current: SsoSession | None
+    ) -> tuple[str, SsoSession]:
+        token, session = self._sessions.start(
+            subject, AuthnContext.PASSWORD_PROTECTED_TRANSPORT, user_agent=user_agent
+        )
+        if current is not None:
+            self._sessions.replace(current, session)
+        self._audit.record("sign-in.success", subject_id=subject.id)
+        return token, session
+
+    def _fail(
+        self, login: str, address: str, known: str | None, error: AuthenticationFailed
+    ) -> None:
         with self._db.unit_of_work():
-            self._throttle.failed(login, known)
+            self._throttle.failed(login, address, known)
             self._audit.record_if_known(
                 "sign-in.failure", subject_id=error.subject_id, parameters={"reason": error.code}
             )

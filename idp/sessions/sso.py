@@ -4,7 +4,7 @@ What runs at every request is a Core statement built once: the ORM would cost mo
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, case, insert, select, update
@@ -12,12 +12,15 @@ from sqlalchemy.engine import RowMapping
 
 from idp.context import origin
 from idp.db import Database
+from idp.errors import SessionEnded
 from idp.interfaces import IAuditLog, IClock
+from idp.purge import delete_in_chunks
 from idp.sessions.tables import SpSessionRow, SsoSessionRow
 from idp.sessions.tokens import hashed, new_token
 from idp.types import NameID, SpSession, SsoSession, Subject
 
 TOUCH_EVERY = timedelta(minutes=1)
+KEPT = timedelta(days=1)
 
 _sso = cast("Table", SsoSessionRow.__table__)
 _sp = cast("Table", SpSessionRow.__table__)
@@ -45,7 +48,20 @@ _OF_SUBJECT = (
     .order_by(_sso.c.started_at, _sso.c.key)
 )
 _START = insert(_sso)
-_RECORD = insert(_sp)
+_RECORDED = [column for column in _sp.c if column.name not in {"id", "ended_at"}]
+# Only for a session that still lives, and locked until the commit: whoever ends it meanwhile waits,
+# then finds this row and ends it as well.
+_RECORD = (
+    insert(_sp)
+    .from_select(
+        [column.name for column in _RECORDED],
+        select(*(bindparam(f"new_{column.name}", type_=column.type) for column in _RECORDED))
+        .select_from(_sso)
+        .where(_sso.c.key == bindparam("new_sso_key"), _sso.c.ended_at.is_(None))
+        .with_for_update(read=True),
+    )
+    .execution_options(preserve_rowcount=True)
+)
 _TOUCH = (
     update(_sso)
     .where(_sso.c.key == bindparam("of_key"), _sso.c.last_seen_at < bindparam("seen"))
@@ -166,8 +182,10 @@ class SsoSessions:
             "started_at": sp_session.started_at,
             "expires_at": sp_session.expires_at,
         }
+        renamed = {f"new_{name}": value for name, value in values.items()}
         with self._db.writing() as connection:
-            connection.execute(_RECORD, values)
+            if connection.execute(_RECORD, renamed).rowcount != 1:
+                raise SessionEnded("it ended while an assertion was being made")
 
     def sp_sessions(self, session: SsoSession) -> tuple[SpSession, ...]:
         """See :class:`idp.interfaces.ISsoSessions`."""
@@ -201,20 +219,20 @@ class SsoSessions:
     def close(self, session: SsoSession) -> None:
         """See :class:`idp.interfaces.ISsoSessions`. Journalled as ``session.ended``, sign-out."""
         with self._db.writing() as connection:
-            if self._end_sso(connection, _sso.c.key == session.key, "sign-out"):
-                self._end_sp(connection, _sp.c.sso_key == session.key)
-                self._ended(session.subject_id, None, "sign-out")
+            self._close(connection, session, "sign-out")
 
     def replace(self, old: SsoSession, new: SsoSession) -> None:
         """See :class:`idp.interfaces.ISsoSessions`."""
         with self._db.writing() as connection:
             if old.subject_id == new.subject_id:
+                kept = {"choices": dict(old.choices), "aia_until": old.aia_until}
+                connection.execute(update(_sso).where(_sso.c.key == new.key).values(kept))
                 connection.execute(
                     update(_sp)
                     .where(_sp.c.sso_key == old.key, _sp.c.ended_at.is_(None))
                     .values(sso_key=new.key)
                 )
-            self.close(old)
+            self._close(connection, old, "replaced")
 
     def end(self, subject_id: str, *, entity_id: str | None = None, reason: str) -> None:
         """See :class:`idp.interfaces.ISsoSessions`. Journalled when there was a session to end."""
@@ -228,6 +246,11 @@ class SsoSessions:
                 ended = self._end_sp(connection, of_subject, _sp.c.entity_id == entity_id)
             if ended:
                 self._ended(subject_id, entity_id, reason)
+
+    def _close(self, connection: Connection, session: SsoSession, reason: str) -> None:
+        if self._end_sso(connection, _sso.c.key == session.key, reason):
+            self._end_sp(connection, _sp.c.sso_key == session.key)
+            self._ended(session.subject_id, None, reason)
 
     def _ended(self, subject_id: str, entity_id: str | None, reason: str) -> None:
         self._audit.record(
@@ -256,6 +279,14 @@ class SsoSessions:
     def _live(self, **values: object) -> dict[str, object]:
         now = self._clock.now()
         return {**values, "now": now, "idle_since": now - self._idle}
+
+
+def purge(db: Database, now: datetime) -> int:
+    """Delete the sessions a day after their last possible use; returns how many.
+
+    Their SP sessions go with them.
+    """
+    return delete_in_chunks(db, _sso, _sso.c.expires_at <= now - KEPT)
 
 
 def _session(row: RowMapping) -> SsoSession:

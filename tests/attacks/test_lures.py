@@ -121,6 +121,7 @@ def check_stays_here(answer: TestResponse) -> TestResponse:
     return answer
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("signed_in", [True, False])
 def test_open_redirect(
@@ -147,6 +148,7 @@ def test_open_redirect(
     del world
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("place", PLACES)
 def test_open_redirect_of_a_form(world: World, visitor: Visitor, place: str) -> None:
     fields = dict.fromkeys(NAMES.split(), place)

@@ -154,14 +154,14 @@ class LogTail:
         self._read = 0
 
     def lines(self) -> list[str]:
-        """The new lines; none when there is no such file yet."""
+        """The new lines that are not blank; none when there is no such file yet."""
         if not self._path.exists():
             return []
         with self._path.open("rb") as file:
             file.seek(self._read)
             new = file.read()
         self._read += len(new)
-        return new.decode("utf-8", errors="replace").splitlines()
+        return [line for line in new.decode("utf-8", errors="replace").splitlines() if line]
 
 
 def shown(body: bytes) -> dict[str, str]:

@@ -13,7 +13,7 @@ AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = REPOSITORY / "var" / "pictures"
 
 DESKTOP = ViewportSize(width=1280, height=900)
-PHONE = ViewportSize(width=390, height=844)
+PHONE = ViewportSize(width=375, height=812)
 NARROW = ViewportSize(width=320, height=800)
 
 FLAGS = [
@@ -64,6 +64,52 @@ def violations(page: Page) -> list[str]:
         + " | ".join(node["html"] for node in violation["nodes"])
         for violation in result
     ]
+
+
+# Every line of text must end inside the window, and inside the box that would cut it off; what may
+# be scrolled by itself, and what only a screen reader reads, is left out.
+CUT_OFF = """() => {
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const parent = node.parentElement;
+    if (!node.data.trim() || !parent.checkVisibility()) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    let right = document.documentElement.clientWidth;
+    let left = 0;
+    let skipped = false;
+    for (let box = parent; box && box !== document.body; box = box.parentElement) {
+      const style = getComputedStyle(box);
+      const edges = box.getBoundingClientRect();
+      if (style.clipPath !== "none" || edges.width <= 1) skipped = true;
+      if (["auto", "scroll"].includes(style.overflowX)) skipped = true;
+      if (["hidden", "clip"].includes(style.overflowX)) {
+        right = Math.min(right, edges.right);
+        left = Math.max(left, edges.left);
+      }
+    }
+    const lines = [...range.getClientRects()];
+    if (!skipped && lines.some((line) => line.right > right + 1 || line.left < left - 1)) {
+      found.push(node.data.trim());
+    }
+  }
+  return found;
+}"""
+
+
+def cut_off(page: Page) -> list[str]:
+    """The texts that leave a window of 320 pixels or their box, and whether it scrolls sideways.
+
+    [WCAG] 1.4.10.
+    """
+    before = page.viewport_size or DESKTOP
+    page.set_viewport_size(NARROW)
+    found: list[str] = page.evaluate(CUT_OFF)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.set_viewport_size(before)
+    return [*found, f"the page is {width} pixels wide"] if width > NARROW["width"] else found
 
 
 def picture(page: Page, name: str) -> Path:

@@ -27,12 +27,13 @@ from idp.settings import from_file
 from tests.common.ports import free_port
 from tests.common.processes import REPOSITORY, running
 from tests.common.settings import CHANGES
-from tests.common.skewed import OFFSET_FILE
+from tests.common.skewed import OFFSET_FILE, OffsetClock
 from tests.common.sp_sites import BASIC_NAMES, ROLE, SITES, STRUCTURE, RealSP, Site
 from tests.common.web_visitor import Page, WebVisitor
 from views.demo.supervisor import granian
 
 PASSWORD = "une phrase assez longue, été compris"
+MADE_BEFORE = -3600  # seconds from now
 KNOWN_AFTER = 1.5  # seconds after which every process of the server knows of a change
 
 ROLES = {
@@ -62,6 +63,14 @@ def mail(person: str) -> str:
 def label(sp: RealSP, site: Site) -> str:
     """What people read as the application's name."""
     return f"Application {site.name} de {sp.name}"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A running SP program, registered, and what it complained of until then."""
+
+    program: RealSP
+    complaints: list[str]
 
 
 @dataclass(frozen=True)
@@ -166,11 +175,14 @@ def _prepared(var: Path, port: int) -> Iterator[World]:
     settings = from_file(config)
     import_models(settings)
     migrations.upgrade(settings)
-    services = build(settings)
+    # People's rights begin when they are given, and some tests put the clock back.
+    (var / OFFSET_FILE).write_text(str(MADE_BEFORE), encoding="ascii")
+    services = build(settings, clock=OffsetClock(var))
     try:
         services.keys.promote(services.keys.generate())
         world = World(config, url, var, services, build_directory(services.core))
         _fill(world.directory)
+        (var / OFFSET_FILE).unlink()
         yield world
     finally:
         services.db.dispose()
@@ -231,6 +243,7 @@ class Visitor(WebVisitor):
     def sign_in(self, page: Page, person: str) -> Page:
         """Fill the sign-in form in; ends where that leads."""
         assert page.url.startswith(f"{self._world.url}/connexion"), (page.url, page.body)
+        assert page.status == 200, page.text
         return self.submit(page, {"login": mail(person), "password": PASSWORD})
 
     def reach(self, url: str, person: str) -> Page:

@@ -18,8 +18,17 @@ from lxml import etree
 from tests.common import apache
 from tests.common.apache import Apache, LogTail
 from tests.common.fake_sp import DS, NS, SAMLP, key_pair
-from tests.common.sp_sites import BASIC_NAMES, POST, REDIRECT, SITES, Names, RealSP, Session, Site
-from tests.common.sp_sites import names_sent
+from tests.common.sp_sites import (
+    BASIC_NAMES,
+    POST,
+    REDIRECT,
+    SITES,
+    Names,
+    RealSP,
+    Session,
+    Site,
+    names_sent,
+)
 
 MD = NS["md"]
 
@@ -178,7 +187,11 @@ def _location(folder: Path, program: Mellon, site: Site) -> str:
         folder=folder,
         base=program.base,
         entity_id=program.entity_id(site),
-        idp=f"{folder}/idp-post.xml" if site.binding == POST else f"{folder}/idp.xml {folder}/idp.crt",
+        idp=f"{folder}/idp-post.xml"
+        if site.binding == POST
+        else f"{folder}/idp.xml {folder}/idp.crt",
         own_metadata=own,
-        names="\n    ".join(f"MellonSetEnv {ours} {sent}" for ours, sent in names_sent(site).items()),
+        names="\n    ".join(
+            f"MellonSetEnv {ours} {sent}" for ours, sent in names_sent(site).items()
+        ),
     )

@@ -6,12 +6,12 @@ It shares no code with the SQL one, so that one contract suite can hold both to 
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING
 
-from idp.errors import AccountUnusable, BadCredentials, NotFound
+from idp.errors import AccountUnusable, AlreadyExists, BadCredentials, NotFound
 from idp.interfaces import IClock
 from idp.types import (
     Entitlement,
@@ -70,6 +70,7 @@ class MemoryAccount:
     password: bytes | None
     locked: bool = False
     deleted: bool = False
+    last_sign_in_at: datetime | None = None
     dates: Dates = field(default_factory=Dates)
 
     def usable(self, now: datetime) -> bool:
@@ -92,6 +93,8 @@ class MemoryApplication:
         """Why it is closed now."""
         if self.opens.hold(now):
             return None
+        if self.opens.valid_from is not None and now < self.opens.valid_from:
+            return self.closed_message or "Cette application n'est pas encore ouverte."
         return self.closed_message or "Cette application est fermée."
 
 
@@ -173,6 +176,14 @@ class MemoryDirectory:
         if structure:
             self.add_membership(subject.id, structure)
         return subject.id
+
+    def set_password(self, subject_id: str, password: str) -> None:
+        account = self._accounts[subject_id]
+        account.password = self._hash(password)
+        account.subject = replace(account.subject, password_changed_at=self._clock.now())
+
+    def last_sign_in_at(self, subject_id: str) -> datetime | None:
+        return self._accounts[subject_id].last_sign_in_at
 
     def lock(self, subject_id: str) -> None:
         self._accounts[subject_id].locked = True
@@ -305,6 +316,17 @@ class MemoryDirectory:
             )
         return account.subject
 
+    def note_sign_in(self, subject: Subject) -> None:
+        account = self._accounts.get(subject.id)
+        now = self._clock.now()
+        if (
+            account is None
+            or not account.usable(now)
+            or account.subject.password_changed_at != subject.password_changed_at
+        ):
+            raise BadCredentials(subject_id=subject.id)
+        account.last_sign_in_at = now
+
     def find_subject(self, subject_id: str) -> Subject | None:
         account = self._accounts.get(subject_id)
         usable = account is not None and account.usable(self._clock.now())
@@ -389,13 +411,27 @@ class MemoryDirectory:
         application = self._of_entity(entity_id)
         return application.label if application else entity_id
 
-    def attach(self, entity_id: str, application_code: str) -> None:
+    def application_code(self, entity_id: str) -> str | None:
+        application = self._of_entity(entity_id)
+        return application.code if application else None
+
+    def attach(self, entity_id: str, application_code: str, *, replace: bool = False) -> None:
         if application_code not in self._applications:
             raise NotFound(f"application {application_code!r}")
         before = self._of_entity(entity_id)
+        held = self._applications[application_code].entity_id
+        if not replace and (held or entity_id) != entity_id:
+            raise AlreadyExists(f"{application_code} has {held}")
+        if not replace and before and before.code != application_code:
+            raise AlreadyExists(f"{entity_id} is {before.code}")
         if before is not None:
             before.entity_id = None
         self._applications[application_code].entity_id = entity_id
+
+    def detach(self, entity_id: str) -> None:
+        application = self._of_entity(entity_id)
+        if application is not None:
+            application.entity_id = None
 
     # --- within ------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ CONFIGURATION = """\
       <MetadataFilter type="RequireValidUntil" maxValidityInterval="2419200"/>
       <MetadataFilter type="Signature" certificate="idp.crt"/>
     </MetadataProvider>
-    <AttributeExtractor type="XML" validate="true" path="attribute-map.xml"/>
+    <AttributeExtractor type="XML" validate="true" reloadChanges="false" path="attribute-map.xml"/>
     <AttributeFilter type="XML" validate="true" path="attribute-policy.xml"/>
     <CredentialResolver type="File" use="signing" key="signing.key" certificate="signing.crt"/>
     <CredentialResolver type="File" use="encryption" key="encrypt.key" certificate="encrypt.crt"/>
@@ -71,7 +71,7 @@ SESSIONS = """\
 </Sessions>"""
 APPLICATION = """\
 <ApplicationOverride id="{name}" entityID="{entity_id}" signing="{signing}"
-    encryption="false"{policy}>
+    encryption="false">
   {sessions}
 </ApplicationOverride>
 """
@@ -92,6 +92,9 @@ MAP = """\
 {lines}
 </Attributes>
 """
+NAME_ID = """\
+<Attribute name="{urn}" id="{id}"><AttributeDecoder xsi:type="NameIDAttributeDecoder"
+    formatter="{format}" defaultQualifiers="true"/></Attribute>"""
 LOGGER = """\
 log4j.rootCategory={level}, file
 log4j.appender.file=org.apache.log4j.FileAppender
@@ -121,9 +124,7 @@ class Shibboleth(RealSP):
         with urlopen(self._handler(site, "Metadata"), timeout=30) as answer:  # noqa: S310 - http
             return bytes(answer.read())
 
-    def login(
-        self, site: Site, *, target: str, passive: bool = False, force: bool = False
-    ) -> str:
+    def login(self, site: Site, *, target: str, passive: bool = False, force: bool = False) -> str:
         """See :class:`RealSP`; ``force`` asks for the password again."""
         query = {"target": target}
         query |= {"isPassive": "true"} if passive else {}
@@ -137,11 +138,14 @@ class Shibboleth(RealSP):
     def read(self, site: Site, body: bytes) -> Session | None:
         """See :class:`RealSP`: values are joined by semicolons, those inside are escaped."""
         shown = apache.shown(body)
-        if not shown.get("Shib-Session-ID") and not shown.get("Shib_Session_ID"):
+        if "Shib_Session_ID" not in shown:
             return None
-        names = [name for name in BASIC_NAMES if name in shown]
-        attributes = {name: _split(shown[name]) for name in names}
-        return Session(shown.get(f"nameid-{site.names}", shown.get(f"nameid_{site.names}", "")), attributes)
+        attributes = {name: _split(shown[name]) for name in BASIC_NAMES if name in shown}
+        if site.names is not Names.PERSISTENT:
+            return Session(shown[f"nameid_{site.names}"], attributes)
+        idp, own, name_id = shown["persistent_id"].split("!")
+        assert (idp, own) == (shown["Shib_Identity_Provider"], self.entity_id(site))
+        return Session(name_id, attributes)
 
     def complaints(self) -> list[str]:
         """See :class:`RealSP`."""
@@ -182,6 +186,7 @@ def running(idp: str, idp_certificate: bytes, host: str) -> Iterator[Shibboleth]
                 environment=environment,
             )
         )
+        program.complaints()
         yield program
 
 
@@ -218,10 +223,11 @@ def _attribute_map() -> str:
     sent = {name for site in SITES.values() for name in names_sent(site).items()}
     lines = [f'<Attribute name="{name}" nameFormat="{BASIC}" id="{name}"/>' for name in BASIC_NAMES]
     lines += [f'<Attribute name="{urn}" id="{name}"/>' for name, urn in sorted(sent)]
-    decoder = '<AttributeDecoder xsi:type="NameIDAttributeDecoder" formatter="$Name"/>'
-    lines += [
-        f'<Attribute name="{each.urn}" id="nameid-{each}">{decoder}</Attribute>' for each in Names
-    ]
+    plain = [each for each in Names if each is not Names.PERSISTENT]
+    lines += [NAME_ID.format(urn=each.urn, id=f"nameid-{each}", format="$Name") for each in plain]
+    # As the package's own map has it, with which its policy wants both qualifiers to be right.
+    whole = "$NameQualifier!$SPNameQualifier!$Name"
+    lines.append(NAME_ID.format(urn=Names.PERSISTENT.urn, id="persistent-id", format=whole))
     return MAP.format(lines="\n".join(lines))
 
 
@@ -234,7 +240,6 @@ def _configuration(server: Apache, idp: str) -> str:
             name=site.name,
             entity_id=program.entity_id(site),
             signing="front" if site.signs else "false",
-            policy="",
             sessions=SESSIONS.format(path=f"/{site.name}", idp=idp, binding=site.binding),
         )
         for site in SITES.values()

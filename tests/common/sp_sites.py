@@ -116,8 +116,10 @@ class RealSP(ABC):
         """Where its metadata is, too."""
         return f"{self.base}/{site.name}/metadata"
 
-    def page(self, site: Site, *, session: bool = True, query: Mapping[str, str] | None = None) -> str:
-        """A page that wants a session, or one that is open and shows the session if there is one."""
+    def page(
+        self, site: Site, *, session: bool = True, query: Mapping[str, str] | None = None
+    ) -> str:
+        """A page that wants a session; or one that is open, and shows the session that there is."""
         path = f"{self.base}/{site.name}/{'session' if session else 'open'}"
         return f"{path}?{urlencode(query)}" if query else path
 

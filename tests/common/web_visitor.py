@@ -6,7 +6,9 @@ cookies. Every exchange is kept, so that a test can read the SAML messages that 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection
 from http.cookies import Morsel, SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -40,6 +42,15 @@ class Page:
         if not self.body or self.headers.get_content_type() != "text/html":
             return []
         return list(html.fromstring(self.body).forms)
+
+    def form_number(self, end: str) -> int:
+        """Which form is sent to a path that ends so.
+
+        Raises:
+            ValueError: none is.
+        """
+        paths = [urlsplit(form.action or "").path for form in self.forms]
+        return [path.endswith(end) for path in paths].index(True)
 
 
 class WebVisitor:
@@ -130,7 +141,13 @@ class WebVisitor:
         for line in headers.get_all("Set-Cookie", []):
             for morsel in SimpleCookie(line).values():
                 place = (morsel.key, morsel["path"])
-                if morsel["max-age"] == "0" or "1970" in morsel["expires"]:
+                if _is_over(morsel):
                     jar.pop(place, None)
                 else:
                     jar[place] = morsel
+
+
+def _is_over(morsel: Morsel[str]) -> bool:
+    if morsel["max-age"]:
+        return int(morsel["max-age"]) <= 0
+    return bool(morsel["expires"]) and parsedate_to_datetime(morsel["expires"]) < datetime.now(UTC)

@@ -1,11 +1,12 @@
 """What every ``IDirectory`` must do: the text of idp/interfaces.py, one test after another."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from idp.errors import AccountUnusable, BadCredentials, NotFound
+from idp.errors import AccountUnusable, AlreadyExists, BadCredentials, NotFound
 from idp.interfaces import IDirectory
 from idp.types import Entitlement, HeldRole, NotEntitled, Referent, RoleLine
 from tests.common.clock import FakeClock
@@ -16,6 +17,8 @@ BIP = "https://bip.example/metadata"
 CAP = "https://cap.example/metadata"
 PASSWORD = "une phrase assez longue"
 DAY = timedelta(days=1)
+NOT_YET_OPEN = "Cette application n'est pas encore ouverte."
+CLOSED = "Cette application est fermée."
 
 Directory = MemoryDirectory | FilledSqlDirectory
 Cost = Callable[[], tuple[int, int]]
@@ -140,6 +143,46 @@ class DirectoryContract:
             costs.add((after[0] - before[0], after[1] - before[1]))
         assert len(costs) == 1
         assert costs.pop()[1] == 1
+
+    # --- note_sign_in ------------------------------------------------------------------------
+
+    def test_sign_in_is_noted_when_it_is_told(
+        self, directory: Directory, person: str, clock: FakeClock
+    ) -> None:
+        subject = directory.authenticate("leila@ville-a.fr", PASSWORD)
+        assert directory.last_sign_in_at(person) is None, "the password alone is no sign-in"
+        clock.advance(DAY)
+        directory.note_sign_in(subject)
+        assert directory.last_sign_in_at(person) == clock.now()
+
+    @pytest.mark.parametrize("gone", ["password", "locked", "deleted", "expired", "not-yet-valid"])
+    def test_sign_in_is_refused_when_what_was_checked_is_gone(
+        self, directory: Directory, person: str, membership: str, clock: FakeClock, gone: str
+    ) -> None:
+        assert membership
+        subject = directory.authenticate("leila@ville-a.fr", PASSWORD)
+        clock.advance(DAY)
+        match gone:
+            case "password":
+                directory.set_password(person, PASSWORD)
+            case "locked":
+                directory.lock(person)
+            case "deleted":
+                directory.delete(person)
+            case "expired":
+                directory.set_validity(person, clock.now() - DAY, clock.now())
+            case "not-yet-valid":
+                directory.set_validity(person, clock.now() + DAY, None)
+        with pytest.raises(BadCredentials) as refused:
+            directory.note_sign_in(subject)
+        assert refused.value.subject_id == person
+        assert directory.last_sign_in_at(person) is None
+
+    def test_sign_in_of_nobody_is_refused(self, directory: Directory, person: str) -> None:
+        subject = replace(directory.authenticate("leila@ville-a.fr", PASSWORD), id="nobody")
+        with pytest.raises(BadCredentials):
+            directory.note_sign_in(subject)
+        assert directory.last_sign_in_at(person) is None
 
     # --- find_subject ------------------------------------------------------------------------
 
@@ -332,17 +375,15 @@ class DirectoryContract:
         membership = directory.add_membership(person, "a-paie")
         directory.assign(membership, "crm", "usager")
         entity_id = "https://crm.example"
-        for is_open in (False, True, False):
+        for expected in (message or NOT_YET_OPEN, None, message or CLOSED):
             found = directory.entitlements(person, entity_id)
-            assert isinstance(found, tuple) == is_open
             (tile,) = directory.tiles(person)
             assert tile.code == "crm"
             # A tile is open if and only if sign-on would succeed, and says why it is not.
-            assert (tile.closed_message is None) == is_open
+            assert tile.closed_message == expected
+            assert isinstance(found, tuple) == (expected is None)
             if isinstance(found, NotEntitled):
-                assert found.closed_message == tile.closed_message
-                assert found.closed_message
-                assert message is None or found.closed_message == message
+                assert found.closed_message == expected
             clock.advance(DAY)
 
     @staticmethod
@@ -539,14 +580,27 @@ class DirectoryContract:
         assert directory.application_label(CAP) == "Net-CAP"
         assert directory.application_label("https://unknown.example") == "https://unknown.example"
 
+    def test_attach_takes_nothing_away_unless_told(
+        self, directory: Directory, person: str, membership: str
+    ) -> None:
+        assert membership
+        directory.attach(BIP, "bip")
+        for entity_id, code in (("https://new.example", "bip"), (BIP, "cap")):
+            with pytest.raises(AlreadyExists):
+                directory.attach(entity_id, code)
+        assert self.entitled(directory, person)
+        assert directory.application_code(BIP) == "bip"
+        assert directory.application_code("https://new.example") is None
+
     def test_attach_replaces(self, directory: Directory, person: str, membership: str) -> None:
         assert membership
-        directory.attach("https://new.example", "bip")
+        directory.attach("https://new.example", "bip", replace=True)
         assert self.entitled(directory, person, "https://new.example")
         assert not self.entitled(directory, person, BIP)
         assert directory.application_label(BIP) == BIP
         directory.attach("https://new.example", "bip")
-        directory.attach("https://new.example", "cap")
+        directory.attach("https://new.example", "cap", replace=True)
+        assert directory.application_code("https://new.example") == "cap"
         assert directory.application_label("https://new.example") == "Net-CAP"
         assert not self.entitled(directory, person, "https://new.example")
         assert directory.tiles(person)[0].entity_id is None
@@ -554,3 +608,15 @@ class DirectoryContract:
     def test_attach_to_an_unknown_application(self, directory: Directory) -> None:
         with pytest.raises(NotFound):
             directory.attach("https://new.example", "unknown")
+
+    def test_detach(self, directory: Directory, person: str, membership: str) -> None:
+        assert membership
+        directory.detach(BIP)
+        assert directory.application_label(BIP) == BIP
+        assert not self.entitled(directory, person)
+        assert directory.tiles(person)[0].entity_id is None
+        assert directory.application_label(CAP) == "Net-CAP"
+        directory.detach(BIP)
+        directory.detach("https://unknown.example")
+        directory.attach(BIP, "bip")
+        assert self.entitled(directory, person)

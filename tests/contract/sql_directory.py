@@ -67,6 +67,15 @@ class FilledSqlDirectory(SqlDirectory):
                 )
         return added.subject_id
 
+    def set_password(self, subject_id: str, password: str) -> None:
+        self._services.accounts.set_password(OPERATOR, self._mail(subject_id), password)
+
+    def last_sign_in_at(self, subject_id: str) -> datetime | None:
+        with self._core.db.reading() as session:
+            return session.scalars(
+                select(Account.last_sign_in_at).where(Account.subject_id == subject_id)
+            ).one()
+
     def lock(self, subject_id: str) -> None:
         self._services.accounts.lock(OPERATOR, self._mail(subject_id))
 

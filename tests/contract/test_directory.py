@@ -45,6 +45,6 @@ class TestSqlDirectory(DirectoryContract):
             return call
 
         event.listen(services.db.engine, "before_cursor_execute", statement)
-        monkeypatch.setattr(Passwords, "check", counting(Passwords.check))
+        monkeypatch.setattr(Passwords, "verify", counting(Passwords.verify))
         monkeypatch.setattr(Passwords, "hash", counting(Passwords.hash))
         return lambda: (counted["statements"], counted["hashes"])

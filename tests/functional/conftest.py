@@ -160,3 +160,16 @@ def another_visitor(settings: Settings, app: TestApp) -> Callable[[], Visitor]:
 def text_of(page: TestResponse) -> str:
     """What a person reads on a page, white space folded."""
     return " ".join(html.fromstring(page.body).text_content().split())
+
+
+def tile_of(portal: TestResponse, label: str) -> str | None:
+    """Where the tile of this label leads; None when it is closed.
+
+    Raises:
+        KeyError: there is no such tile.
+    """
+    tiles = {
+        tile.select_one(".tile-name").text.strip(): tile for tile in portal.html.select(".tile")
+    }
+    link = tiles[label].find("a")
+    return str(link["href"]) if link else None

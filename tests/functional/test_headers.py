@@ -197,7 +197,7 @@ def test_cookies_behind_https_are_bound_to_the_host(https: TestApp) -> None:
     names = {"convergences", "csrf", "appareil", "adresse"}
     assert set(cookies) == {f"__Host-{name}" for name in names}
     forgetting = sign_in_again(https)
-    leaving = https.get("/deconnexion").forms[0].submit(headers={"Origin": "null"}, status=200)
+    leaving = https.get("/deconnexion").forms[0].submit(headers={"Origin": "null"}, status=303)
     for morsel in (*cookies.values(), *forgetting.values(), *cookies_of(leaving).values()):
         assert morsel["secure"], f"{morsel.key}: browsers refuse the prefix without it"
         assert morsel["httponly"]
@@ -209,7 +209,7 @@ def test_cookies_behind_https_are_bound_to_the_host(https: TestApp) -> None:
 
 def sign_in_again(app: TestApp) -> dict[str, Morsel[str]]:
     """Signed out, and in again without keeping the address."""
-    app.get("/deconnexion").forms[0].submit(headers={"Origin": "null"}, status=200)
+    app.get("/deconnexion").forms[0].submit(headers={"Origin": "null"}, status=303)
     return cookies_of(sign_in(app, keep=False))
 
 

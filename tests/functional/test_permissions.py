@@ -24,6 +24,8 @@ BASE = "http://localhost:6543"
 
 SIGN_IN = "303 /connexion"
 EXPIRED = "303 /connexion?avis=session-terminee"
+SIGNED_OUT = "303 /deconnexion/terminee"
+SIGNED_OUT = "303 /deconnexion/terminee"
 ON_THE_WAY = "303 /connexion?flow="
 GO_ON = "303 /saml/sso/suite?flow="
 
@@ -98,15 +100,20 @@ TABLE = (
     Row("sign_in", "GET", "/connexion", "200", "303 /", "303 /"),
     Row("sign_in", "POST", "/connexion", "303 /", "303 /", "303 /", form=SOMEBODY),
     Row("sign_out", "GET", "/deconnexion", SIGN_IN, "200", "200"),
-    Row("sign_out", "POST", "/deconnexion", EXPIRED, "200", "200"),
+    Row("sign_out", "POST", "/deconnexion", EXPIRED, SIGNED_OUT, SIGNED_OUT),
+    Row("signed_out", "GET", "/deconnexion/terminee", "200", "303 /", "303 /"),
     Row("profile", "GET", "/profil", SIGN_IN, "200", "200"),
-    Row("aia", "GET", "/aia", SIGN_IN, "200", "200"),
+    # before the tile is clicked, which the last of these does
+    Row("aia", "GET", "/aia", SIGN_IN, "303 /", "303 /"),
+    Row("aia_sign_out", "GET", "/aia/deconnexion", SIGN_IN, "303 /", "303 /"),
+    Row("aia_sign_out", "POST", "/aia/deconnexion", EXPIRED, "303 /", "303 /"),
+    Row("aia", "POST", "/aia", EXPIRED, "303 /aia", "303 /aia"),
     Row("saml_sso", "GET", "/saml/sso?{}", GO_ON, "200", "403", a_query),
     Row("saml_sso", "POST", "/saml/sso", GO_ON, GO_ON, GO_ON, form=MESSAGE, csrf=False),
     Row("saml_init", "GET", INIT, GO_ON, "200", "403"),
     Row("saml_continue", "GET", CONTINUE, ON_THE_WAY, "200", "403", a_flow),
-    Row("saml_structure", "GET", STRUCTURE + "?flow={}", SIGN_IN, "200", "400", a_flow),
-    Row("saml_structure", "POST", STRUCTURE, EXPIRED, GO_ON, "400", form=CHOICE),
+    Row("saml_structure", "GET", STRUCTURE + "?flow={}", GO_ON, "200", GO_ON, a_flow),
+    Row("saml_structure", "POST", STRUCTURE, GO_ON, GO_ON, GO_ON, form=CHOICE),
     Row("saml_cancel", "POST", "/saml/sso/annuler", "200", "200", "200", form=FLOW),
     open_to_all("accessibility", "/accessibilite"),
     open_to_all("personal_data", "/donnees-personnelles"),
@@ -237,3 +244,16 @@ def test_an_unknown_address_is_the_same_for_everybody(who: str, visitor: Visitor
     for path in ("/inconnu", "/aia/inconnu", "/saml", "/saml/sso/", "/static/x/y"):
         answer = visitor.app.get(path, expect_errors=True)
         assert answer.status_int == 404, f"{who}: {path}"
+
+
+@pytest.mark.parametrize("name", ["agent", "sansdroit"])
+@pytest.mark.usefixtures("world")
+def test_the_aia_is_open_between_its_tile_and_its_own_sign_out(name: str, visitor: Visitor) -> None:
+    visitor.sign_in(name)
+    token = {"csrf_token": visitor.app.cookies[CSRF_COOKIE]}
+    for opens in ("/aia", "/aia/deconnexion"):
+        inside = 200 if opens == "/aia" else 303
+        visitor.app.post(opens, token, status=303)
+        assert visitor.app.get("/aia").status_int == inside
+        assert visitor.app.get("/aia/deconnexion").status_int == inside
+    assert visitor.app.get("/").status_int == 200, "still signed in at the portal"

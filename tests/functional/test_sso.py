@@ -1,7 +1,7 @@
 """Sign-on as an SP and a browser see it: what leaves, what does not, and who is asked what."""
 
-from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from lxml import etree
@@ -13,7 +13,7 @@ from idp.saml.names import q
 from idp.types import NameIDFormat
 from metadata.registry import Registry
 from tests.common.fake_sp import SAML, SAMLP, FakeSP, status_of
-from tests.functional.conftest import Visitor, World, text_of
+from tests.functional.conftest import Visitor, World, text_of, tile_of
 
 CASES = {
     "bip": {},
@@ -38,10 +38,9 @@ def test_an_agent_reaches_each_sp_from_the_sp(code: str, world: World, visitor: 
 @pytest.mark.parametrize("code", CASES)
 def test_an_agent_reaches_each_sp_from_its_tile(code: str, world: World, visitor: Visitor) -> None:
     sp = world.sps[code]
-    portal = visitor.sign_in("agent")
-    tile = portal.click(href="/saml/sso/init", index=sorted(world.sps).index(code), verbose=False)
-    assert sp.entity_id.encode() in tile.request.query_string.encode() or sp.acs in tile.text
-    received = world.consume(sp, tile, None, **CASES[code])
+    tile = tile_of(visitor.sign_in("agent"), world.directory.application_label(sp.entity_id))
+    assert tile == f"/saml/sso/init?sp={quote(sp.entity_id, safe='')}"
+    received = world.consume(sp, visitor.app.get(tile), None, **CASES[code])
     assert received.in_response_to is None
 
 
@@ -89,43 +88,6 @@ def test_without_a_role_the_page_names_the_application_and_the_referents_and_not
         assert "SAMLResponse" not in answer.text
         assert "BIP" in text_of(answer)
         assert "Rémi Fort" in text_of(answer)
-
-
-def test_a_person_of_two_structures_is_asked_and_only_the_chosen_one_leaves(
-    world: World, visitor: Visitor
-) -> None:
-    visitor.sign_in("multi")
-    sp = world.sps["net-cap"]
-    request_id, page = visitor.open(sp, now=world.now)
-    assert "Pour quelle structure travaillez-vous ?" in text_of(page)
-    form = next(one for one in page.forms.values() if "membership" in one.fields)
-    answer = form.submit("membership", value=world.memberships["multi/ivry"])
-    received = world.consume(sp, visitor.follow(answer), request_id)
-    released = dict(received.attributes)
-    assert released["urn:oid:2.5.4.11"] == ["ivry"]
-    assert released["urn:oid:2.5.4.72"] == ["lecteur é"]
-    assert "vitry" not in str(released).lower()
-
-    world.clock.advance(timedelta(seconds=5))
-    again_id, again = visitor.open(sp, now=world.now)
-    assert world.consume(sp, again, again_id).attributes == received.attributes, "remembered"
-
-
-def test_a_foreign_membership_cannot_be_chosen(
-    world: World, visitor: Visitor, another_visitor: Callable[[], Visitor]
-) -> None:
-    visitor.sign_in("multi")
-    sp = world.sps["net-cap"]
-    _, page = visitor.open(sp, now=world.now)
-    form = next(one for one in page.forms.values() if "membership" in one.fields)
-    fields = {"csrf_token": form["csrf_token"].value, "flow": form["flow"].value}
-    for membership in (world.memberships["agent/vitry"], "", "x"):
-        answer = visitor.app.post("/saml/sso/structure", {**fields, "membership": membership})
-        assert "Pour quelle structure" in text_of(visitor.follow(answer))
-    stranger = another_visitor()
-    answer = stranger.app.get(f"/saml/sso/structure?flow={fields['flow']}", status="*")
-    assert answer.status_int == 303
-    assert "/connexion" in answer.location
 
 
 def test_scoped_and_parallel_sps_receive_every_structure(world: World, visitor: Visitor) -> None:

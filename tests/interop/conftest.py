@@ -1,13 +1,12 @@
-"""Our IdP as a server of its own, and the SP programs that people run, each on a host of its own."""
+"""Our IdP as a server of its own, and the SP programs that people run, on hosts of their own."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.common import mellon, shibboleth
-from tests.common.interop import Visitor, World, running_world
+from tests.common.interop import Started, Visitor, World, running_world
 from tests.common.sp_sites import RealSP
 
 PROGRAMS = {"mellon": "127.0.0.2", "shibboleth": "127.0.0.3"}
@@ -19,14 +18,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running_world(tmp_path_factory.mktemp("idp")) as world:
         yield world
         assert world.defects() == []
-
-
-@dataclass(frozen=True)
-class Started:
-    """A running program, registered, and what it complained of until then."""
-
-    program: RealSP
-    complaints: list[str]
 
 
 def _started(program: RealSP, world: World, folder: Path) -> Started:

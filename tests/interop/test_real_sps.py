@@ -1,19 +1,21 @@
 """Named scenarios, each with mod_auth_mellon and with Shibboleth SP as Debian ships them."""
 
+import re
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import pytest
 
 from tests.common.fake_sp import status_of
-from tests.common.interop import Visitor, World, expected, label, mail, sorted_values
+from tests.common.interop import Started, Visitor, World, expected, label, mail, sorted_values
 from tests.common.saml_trace import inflated, requests, responses, with_request
 from tests.common.shibboleth import Shibboleth
-from tests.common.sp_sites import REDIRECT, SITES, Names, RealSP, Session, Site
+from tests.common.sp_sites import SITES, Names, RealSP, Session, Site
 from tests.common.web_visitor import Page
 
 PLAIN, SIGNED, POSTED = SITES["plain"], SITES["signed"], SITES["posted"]
 BOTH_BINDINGS = pytest.mark.parametrize("site", [PLAIN, POSTED], ids=["redirect", "post"])
-QUERY = {"retour": "été & « œuvre »"}
+TOLD_NO = re.compile(r"status:(NoPassive|RequestDenied|AuthnFailed)|reported an IdP error")
+QUERY = {"q": "é & œ"}  # Lasso warns of a RelayState longer than 80 bytes
 URI = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 BASIC = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
 
@@ -33,6 +35,13 @@ def assert_no_session(sp: RealSP, site: Site, visitor: Visitor) -> None:
     assert sp.read(site, page.body) is None
 
 
+def assert_told_no(sp: RealSP) -> None:
+    """The program understood that the answer is no, and had nothing else to say of it."""
+    lines = sp.complaints()
+    assert lines
+    assert all(TOLD_NO.search(line) for line in lines), lines
+
+
 def asked_to_sign_in(visitor: Visitor) -> bool:
     return any("/connexion" in page.url for page in visitor.trace)
 
@@ -40,9 +49,8 @@ def asked_to_sign_in(visitor: Visitor) -> bool:
 # --- what the programs make of us, and we of them ---------------------------------------------
 
 
-def test_it_starts_on_our_metadata_without_a_complaint(started_mellon, started_shibboleth) -> None:  # noqa: ANN001
-    assert started_mellon.complaints == []
-    assert started_shibboleth.complaints == []
+def test_it_starts_on_our_metadata_without_a_complaint(started: Started) -> None:
+    assert started.complaints == []
 
 
 def test_its_own_metadata_is_registered(sp: RealSP, world: World) -> None:
@@ -91,13 +99,11 @@ def test_a_signature_that_was_stripped_is_missed(
     query = [(name, value) for name, value in parse_qsl(urlsplit(url).query) if name[:3] != "Sig"]
     page = visitor.go(urlsplit(url)._replace(query=urlencode(query)).geturl())
     assert page.status == 400
-    assert "signature" in world.causes()[-1] or "sign" in world.causes()[-1]
+    assert "signed" in world.causes()[-1]
     assert_no_session(sp, SIGNED, visitor)
 
 
-def test_a_relay_state_that_was_changed_breaks_the_signature(
-    sp: RealSP, visitor: Visitor
-) -> None:
+def test_a_relay_state_that_was_changed_breaks_the_signature(sp: RealSP, visitor: Visitor) -> None:
     url = first_redirect(visitor, sp.page(SIGNED))
     assert "&RelayState=" in url
     page = visitor.go(url.replace("&RelayState=", "&RelayState=x"))
@@ -116,15 +122,13 @@ def first_redirect(visitor: Visitor, url: str) -> str:
 # --- several structures -----------------------------------------------------------------------
 
 
-def test_the_structure_is_asked_and_the_other_one_stays_here(
-    sp: RealSP, visitor: Visitor
-) -> None:
+def test_the_structure_is_asked_and_the_other_one_stays_here(sp: RealSP, visitor: Visitor) -> None:
     page = visitor.reach(sp.page(PLAIN), "ali")
     assert "Pour quelle structure travaillez-vous" in page.text
-    (form,) = [one for one in page.forms if "membership" in one.fields or "flow" in one.fields]
-    buttons = {" ".join(each.text_content().split()): each.get("value") for each in form.iter("button")}
-    (chosen,) = [value for text, value in buttons.items() if "Ivry" in text]
-    page = visitor.submit(page, {"membership": chosen}, number=page.forms.index(form))
+    number = page.form_number("/structure")
+    buttons = page.forms[number].iter("button")
+    (chosen,) = [each.get("value") for each in buttons if "Ivry" in each.text_content()]
+    page = visitor.submit(page, {"membership": str(chosen)}, number=number)
     session = received(sp, PLAIN, page)
     assert dict(session.attributes) == expected(PLAIN, "ali", "ivry")
 
@@ -155,11 +159,14 @@ def forced(sp: RealSP, visitor: Visitor, site: Site) -> Page:
     return visitor.go(with_request(url, asking))
 
 
-def test_force_authn_asks_for_the_password_again(sp: RealSP, visitor: Visitor) -> None:
+def test_force_authn_asks_for_the_password_again(
+    sp: RealSP, world: World, visitor: Visitor
+) -> None:
     received(sp, PLAIN, visitor.reach(sp.page(PLAIN), "lea"))
-    page = forced(sp, visitor, PLAIN)
-    assert "Confirmez votre identité" in page.text
-    received(sp, PLAIN, visitor.sign_in(page, "lea"))
+    with world.ahead(10):
+        page = forced(sp, visitor, PLAIN)
+        assert "Confirmez votre identité" in page.text
+        received(sp, PLAIN, visitor.sign_in(page, "lea"))
     first, second = responses(visitor.trace)
     assert second.authn_instant > first.authn_instant
 
@@ -173,7 +180,7 @@ def test_passive_and_nobody_is_signed_in(sp: RealSP, site: Site, visitor: Visito
     assert not asked_to_sign_in(visitor)
     (response,) = responses(visitor.trace)
     assert status_of(response.xml) == ("Responder", "NoPassive")
-    assert all("NoPassive" in line for line in sp.complaints())
+    assert_told_no(sp)
 
 
 @BOTH_BINDINGS
@@ -192,9 +199,7 @@ def test_passive_and_signed_in(sp: RealSP, site: Site, visitor: Visitor) -> None
 
 
 @pytest.mark.parametrize("name", ["plain", "posted-signed", "encrypted"])
-def test_sign_on_from_the_tile(
-    sp: RealSP, world: World, visitor: Visitor, name: str
-) -> None:
+def test_sign_on_from_the_tile(sp: RealSP, world: World, visitor: Visitor, name: str) -> None:
     site = SITES[name]
     target = sp.page(site, query=QUERY)
     page = visitor.reach(world.init(sp.entity_id(site), target), "lea")
@@ -250,21 +255,21 @@ def test_without_a_role_nothing_leaves(sp: RealSP, site: Site, visitor: Visitor)
 
 def test_passive_without_a_role_is_a_status(sp: RealSP, visitor: Visitor) -> None:
     visitor.reach(sp.page(SIGNED), "zoe")
-    visitor.go(sp.login(PLAIN, target=sp.page(PLAIN, session=False), passive=True))
+    page = visitor.go(sp.login(PLAIN, target=sp.page(PLAIN, session=False), passive=True))
+    assert page.url.startswith(sp.base)
     (response,) = responses(visitor.trace)
     assert status_of(response.xml) == ("Responder", "RequestDenied")
-    assert any("RequestDenied" in line for line in sp.complaints())
+    assert_told_no(sp)
     assert_no_session(sp, PLAIN, visitor)
 
 
 def test_backing_out_leads_back_to_the_sp(sp: RealSP, visitor: Visitor) -> None:
     page = visitor.go(sp.page(PLAIN))
-    (form,) = [one for one in page.forms if "annuler" in (one.action or "")]
-    page = visitor.submit(page, {}, number=page.forms.index(form))
+    page = visitor.submit(page, {}, number=page.form_number("/annuler"))
     assert page.url.startswith(sp.base)
     (response,) = responses(visitor.trace)
     assert status_of(response.xml) == ("Responder", "AuthnFailed")
-    assert any("AuthnFailed" in line for line in sp.complaints())
+    assert_told_no(sp)
     assert_no_session(sp, PLAIN, visitor)
 
 
@@ -289,7 +294,3 @@ def test_an_sp_believes_no_assertion_from_the_future(
     assert len(responses(visitor.trace)) == 1
     assert sp.complaints()
     assert_no_session(sp, PLAIN, visitor)
-
-
-# The Redirect binding is what every other scenario uses.
-assert PLAIN.binding == SIGNED.binding == REDIRECT

@@ -5,8 +5,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,8 @@ def test_imports_follow_the_arrows() -> None:
         ("directory/models/people.py", "import metadata", "directory imports only idp"),
         ("metadata/tables.py", "import views", "metadata imports only idp"),
         ("views/portal/__init__.py", "import directory.models", "the public front"),
+        ("views/person.py", "import directory.models", "the public front"),
+        ("idp/worker.py", "import sqlalchemy", "queries stay"),
         ("views/login/__init__.py", "import views.demo", "does not know the demonstration"),
         ("directory/models/people.py", "import idp.saml.xml", "the directory knows no SAML"),
         ("metadata/tables.py", "import pyramid.config", "the cellars know neither"),
@@ -68,6 +72,24 @@ def test_an_import_against_the_arrows_is_found(
     result = lint_imports(tmp_path)
     broken = [line for line in result.stdout.splitlines() if " BROKEN" in line]
     assert any(contract in line for line in broken), result.stdout
+
+
+def contract(name: str) -> dict[str, Any]:
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (found,) = [one for one in contracts if one["name"] == name]
+    return dict(found)
+
+
+def test_whatever_is_not_behind_the_counter_is_the_public_front() -> None:
+    modules = {
+        f"views.{path.stem}"
+        for path in (REPOSITORY / "views").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    front = contract("the public front sees idp's interfaces alone")["source_modules"]
+    behind = {"views.__init__", "views.aia", "views.central", "views.demo"}
+    assert set(front) == modules - behind
 
 
 def only_python(folder: str, names: list[str]) -> list[str]:
@@ -128,6 +150,24 @@ def test_the_example_of_production_is_complete(tmp_path: Path) -> None:
     assert {key: example[key] for key in rooms} == {
         key: settings_of("development.ini")[key] for key in rooms
     }
+
+
+def unit(name: str) -> dict[str, list[str]]:
+    """What a systemd unit says, key by key."""
+    text = (REPOSITORY / "deploy" / name).read_text().replace("\\\n", " ")
+    said: dict[str, list[str]] = {}
+    for key, value in re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE):
+        said.setdefault(key, []).append(value)
+    return said
+
+
+def test_the_workers_of_production_count_together() -> None:
+    service = unit("convergences.service")
+    environment = dict(each.split("=", 1) for each in service["Environment"])
+    folder = environment["PROMETHEUS_MULTIPROC_DIR"]
+    assert [f"/run/{each}" for each in service["RuntimeDirectory"]] == [folder]
+    assert service["ExecStartPre"][-1] == f"/usr/bin/find {folder} -mindepth 1 -delete"
+    assert unit("convergences-worker.service").keys().isdisjoint({"RuntimeDirectory"})
 
 
 def pins(name: str) -> set[tuple[str, str]]:

@@ -6,9 +6,8 @@ import click
 
 from idp.cli import Cli, outside_unit_of_work
 from idp.errors import ConfigurationError
-from views.demo import loading
+from views.demo import loading, supervisor
 from views.demo.applications import APPLICATIONS
-from views.demo.supervisor import run_demonstration
 
 PORT = 6543
 SP_PORT = 6544
@@ -26,7 +25,9 @@ def register(group: click.Group) -> None:
 @outside_unit_of_work
 def demo(cli: Cli) -> None:
     """Charger les données de démonstration et ses quatre applications."""
-    sp_port = port_of("SP_PORT", SP_PORT)
+    # Without SP_PORT, the applications of the running demonstration, not others beside them.
+    served = supervisor.served_sp_port(cli.settings.var)
+    sp_port = port_of("SP_PORT", served or SP_PORT)
     loading.load(cli.services, sp_port, cli.settings.var)
     text = f"Démonstration chargée. Mot de passe de tous les comptes : {loading.PASSWORD}"
     data = {
@@ -42,7 +43,7 @@ def demo(cli: Cli) -> None:
 @outside_unit_of_work
 def run(cli: Cli) -> None:
     """Servir la démonstration au premier plan : portail, tâches de fond, applications."""
-    run_demonstration(cli.config, port_of("PORT", PORT), port_of("SP_PORT", SP_PORT))
+    supervisor.run_demonstration(cli.config, port_of("PORT", PORT), port_of("SP_PORT", SP_PORT))
 
 
 def port_of(name: str, default: int) -> int:

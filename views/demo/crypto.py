@@ -109,7 +109,7 @@ class InProcess(CryptoBackend):  # type: ignore[misc] # pysaml2 has no types
         Raises:
             SignatureError: no such element, no template, or a key that cannot sign.
         """
-        root = parse(str(statement))
+        root = parse(statement if isinstance(statement, bytes) else str(statement))
         signature = _identified(root, node_id, node_name).find(f"{DS}Signature")
         context = xmlsec.SignatureContext()
         context.key = xmlsec.Key.from_file(key_file, xmlsec.KeyFormat.PEM)

@@ -1,10 +1,13 @@
 """Loads the demonstration: people and rights, and the four service providers."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from directory import demonstration
+from idp.errors import AlreadyExists
+from idp.interfaces import IDirectory
 from idp.services import Services
 from idp.types import NameIDFormat, Structures
 from metadata.options import Choice
@@ -61,7 +64,7 @@ def load(services: Services, sp_port: int, var: Path) -> None:
     demonstration.load(services.core)
     registry = Registry(services.core)
     with services.db.unit_of_work():
-        _forget_other_ports(registry, sp_port)
+        _forget_other_ports(registry, services.directory, sp_port)
         for application, xml in described:
             _register(services, registry, application, xml, sp_port)
 
@@ -72,12 +75,13 @@ def _register(
     if registry.exists(application.entity_id(sp_port)):
         # Its key may be new (another VAR on the same database); nothing happens when it is not.
         registry.replace(xml, Choice())
-        return
-    registry.add(xml, CHOICES[application.name], application=application.name)
-    services.directory.attach(application.entity_id(sp_port), application.name)
+    else:
+        registry.add(xml, CHOICES[application.name], application=application.name)
+    with suppress(AlreadyExists):  # somebody connected the application to another SP since
+        services.directory.attach(application.entity_id(sp_port), application.name)
 
 
-def _forget_other_ports(registry: Registry, sp_port: int) -> None:
+def _forget_other_ports(registry: Registry, directory: IDirectory, sp_port: int) -> None:
     """The same applications as they were on another SP_PORT: nothing answers there now."""
     names = "|".join(re.escape(application.name) for application in APPLICATIONS)
     ours = re.compile(rf"http://localhost:(\d+)/(?:{names})/metadata")
@@ -85,3 +89,4 @@ def _forget_other_ports(registry: Registry, sp_port: int) -> None:
         match = ours.fullmatch(registration.entity_id)
         if match and int(match[1]) != sp_port:
             registry.remove(registration.entity_id)
+            directory.detach(registration.entity_id)

@@ -123,7 +123,7 @@ def _checks(application: DemoApplication, received: Received) -> list[tuple[str,
         _encryption(application, received),
         (
             "Validité",
-            f"Assertion valable jusqu'à {end:%H h %M min %S s}, utilisée une seule fois.",
+            f"Valable jusqu'à {end:%H h %M min %S s} (heure {end:%Z}), utilisée une seule fois.",
             True,
         ),
         ("Destinataire", "Assertion adressée à cette application, et à elle seule.", True),

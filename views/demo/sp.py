@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from webob import Request, Response
+import webob
+from webob import Response
 from webob.exc import HTTPException, HTTPMethodNotAllowed, HTTPNotFound, HTTPSeeOther
 
 from views.demo.acceptance import Received, Refused, SignOnRefused, accept
@@ -36,6 +37,12 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+class Request(webob.Request):  # type: ignore[misc] # WebOb has no types
+    """Bodies are bounded, so none is written to a temporary file."""
+
+    request_body_tempfile_limit = MAX_BODY
 
 
 class Desk:

@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from configparser import ConfigParser
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -54,7 +55,7 @@ def run_demonstration(config: Path, port: int, sp_port: int) -> None:
         stopping = stack.enter_context(Stopping())
         for each in (port, sp_port):
             refuse_taken(each)
-        write_public_url(settings.var, port)
+        write_local_ini(settings.var, port, sp_port)
         settings = from_file(config)
         prepare(settings, sp_port)
         children = children_of(config, settings, port, sp_port)
@@ -256,13 +257,22 @@ def refuse_taken(port: int) -> None:
             # No IPv6 here: localhost means 127.0.0.1 alone.
 
 
-def write_public_url(var: Path, port: int) -> None:
-    """Tell the command line and the servers under which URL they are known."""
+def write_local_ini(var: Path, port: int, sp_port: int) -> None:
+    """Tell the command line where the portal and its demonstration applications are."""
     half = var / "local.ini.new"
     half.write_text(
-        f"[app:main]\nconvergences.public_url = http://localhost:{port}\n", encoding="utf-8"
+        f"[app:main]\nconvergences.public_url = http://localhost:{port}\n"
+        f"[demonstration]\nsp_port = {sp_port}\n",
+        encoding="utf-8",
     )
     half.replace(var / "local.ini")
+
+
+def served_sp_port(var: Path) -> int | None:
+    """The SP_PORT of the demonstration that ``run`` last served from this folder."""
+    local = ConfigParser(interpolation=None)
+    local.read(var / "local.ini", encoding="utf-8")
+    return local.getint("demonstration", "sp_port", fallback=None)
 
 
 def answers(url: str) -> bool:

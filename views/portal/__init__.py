@@ -1,16 +1,13 @@
 """The portal: what this person may open, and whom to ask when that is nothing."""
 
-from dataclasses import replace
-
 from pyramid.config import Configurator
 
-from idp.errors import UnknownServiceProvider
 from idp.request import Request
+from idp.tiles import portal_tiles
 from idp.types import Tile
 from views.login.sign_in import LOST_NOTICE
 from views.person import signed_in
 
-SUSPENDED = "La connexion à cette application est suspendue."
 NOTICES = {
     LOST_NOTICE: (
         "La connexion que vous aviez commencée n'était plus en attente. "
@@ -22,23 +19,12 @@ NOTICES = {
 def home(request: Request) -> dict[str, object]:
     """The tiles, with the address that each leads to."""
     services, subject = request.services, signed_in(request).subject
-    tiles = [usable(request, tile) for tile in services.directory.tiles(subject.id)]
+    tiles = portal_tiles(services.directory, services.service_providers, subject.id)
     return {
         "tiles": [(tile, address(request, tile)) for tile in tiles],
         "referents": () if tiles else services.directory.referents(subject.id),
         "notice": NOTICES.get(request.GET.get("avis", "")),
     }
-
-
-def usable(request: Request, tile: Tile) -> Tile:
-    """The tile, closed when its SP is not one that sign-on would answer."""
-    if tile.entity_id is None or tile.closed_message is not None:
-        return tile
-    try:
-        request.services.service_providers.get(tile.entity_id)
-    except UnknownServiceProvider:
-        return replace(tile, closed_message=SUSPENDED)
-    return tile
 
 
 def address(request: Request, tile: Tile) -> str | None:

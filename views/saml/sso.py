@@ -27,7 +27,7 @@ def sso_redirect(request: Request) -> Response:
         sign_on.check(accepted)
         outcome = sign_on.answer(request.sso_session, accepted)
     except StatusError as error:
-        return hand_over_page(request, sign_on.decline(accepted, error))
+        return hand_over_page(request, sign_on.decline(accepted, error, request.sso_session))
     if isinstance(outcome, HandOver):
         return hand_over_page(request, outcome)
     if isinstance(outcome, Refused):
@@ -77,7 +77,7 @@ def sso_continue(request: Request) -> Response:
     try:
         outcome = sign_on.answer(request.sso_session, accepted, flow)
     except StatusError as error:
-        return hand_over_page(request, sign_on.decline(accepted, error, flow))
+        return hand_over_page(request, sign_on.decline(accepted, error, request.sso_session, flow))
     return _next_page(request, accepted, flow, outcome)
 
 
@@ -86,7 +86,8 @@ def sso_cancel(request: Request) -> Response:
     """The person backs out: the SP is told (AuthnFailed), and the browser goes back to it."""
     flow = request.POST.get("flow", "")
     accepted = request.services.authn_requests.find(flow)
-    declined = request.services.sign_on.decline(accepted, AuthnFailed("backed out"), flow)
+    backed_out = AuthnFailed("backed out")
+    declined = request.services.sign_on.decline(accepted, backed_out, request.sso_session, flow)
     return hand_over_page(request, declined)
 
 
@@ -106,4 +107,6 @@ def _next_page(
         case SignInNeeded():
             return see_other(request, "sign_in", query={"flow": flow})
         case ChoiceNeeded():
-            return see_other(request, "saml_structure", query={"flow": flow})
+            # Who chooses is the person, re-read: a password changed since means signing in first.
+            page = "sign_in" if request.subject is None else "saml_structure"
+            return see_other(request, page, query={"flow": flow})

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.jobs import jobs
 from directory.services.accounts import Person
 from directory.services.assignments import Grant
 from directory.services.memberships import MembershipFields
-from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound
+from idp.errors import AlreadyExists, BadCredentials, DirectoryError, NotAllowed, NotFound
+from idp.mail import OutboxMail
+from idp.passwords import Passwords
 from idp.services import Services
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import BIP, World
@@ -90,6 +93,76 @@ def test_first_referent_learns_of_a_second_structure(world: World, referent: Act
     ]
 
 
+@pytest.mark.parametrize("by", ["operator", "referent"])
+def test_mail_promises_only_what_is_there(world: World, referent: Actor, by: str) -> None:
+    world.add("shared@ville.fr", "b")
+    person, confirmed = Person("shared@ville.fr", "N", "P"), by == "operator"
+    world.directory.accounts.add(OPERATOR if confirmed else referent, person, "a")
+    with world.core.db.reading() as session:
+        mail = session.scalars(select(OutboxMail).order_by(OutboxMail.id)).first()
+    assert mail is not None
+    assert mail.kind == "membership-added"
+    for body in (mail.text, mail.html):
+        assert body is not None
+        assert ("Vos applications vous attendent" in body) is confirmed
+        assert ("confirm" in body) is not confirmed
+
+
+@pytest.mark.parametrize("mail", ["rh@ville.fr", "no address", "binned@ville.fr", "here@ville.fr"])
+def test_outside_his_subtrees_one_learns_nothing(world: World, referent: Actor, mail: str) -> None:
+    world.add("here@ville.fr", "b")
+    world.add("binned@ville.fr", "b")
+    world.directory.bin.delete(OPERATOR, "binned@ville.fr")
+    with pytest.raises(NotAllowed):
+        world.directory.accounts.add(referent, Person(mail, "", "P"), "b", password="short")
+    now = world.core.clock.now()
+    with pytest.raises(NotAllowed):
+        world.directory.accounts.set_validity(referent, "here@ville.fr", now, now)
+
+
+def test_password_is_hashed_outside_of_the_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy: list[int] = []
+    real = Passwords.hash
+
+    def hash_(self: Passwords, password: str) -> str:
+        busy.append(world.core.db.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return real(self, password)
+
+    monkeypatch.setattr(Passwords, "hash", hash_)
+    accounts, person = world.directory.accounts, Person("one@ville.fr", "N", "P")
+    accounts.add(OPERATOR, person, "a", password=PASSWORD, no_mail=True)
+    accounts.add(OPERATOR, person, "b", password=PASSWORD, no_mail=True)
+    accounts.set_password(OPERATOR, "one@ville.fr", PASSWORD)
+    assert busy == [0, 0, 0]
+    for refused in (
+        lambda: accounts.add(OPERATOR, Person("two@ville.fr", "N", "P"), "a", password="short"),
+        lambda: accounts.add(OPERATOR, person, "a-rh", password="short"),
+        lambda: accounts.set_password(OPERATOR, "one@ville.fr", "short"),
+    ):
+        with pytest.raises(DirectoryError, match="too short"):
+            refused()
+    assert len(busy) == 3, "what is refused is not hashed"
+
+
+def test_policy_is_asked_of_the_account_as_it_is_when_written(
+    world: World, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add("one@ville.fr")
+    real = Passwords.hash
+
+    def meanwhile(self: Passwords, password: str) -> str:
+        world.directory.mandates.add(OPERATOR, "one@ville.fr", "a", ("bip",))
+        return real(self, password)
+
+    monkeypatch.setattr(Passwords, "hash", meanwhile)
+    with pytest.raises(DirectoryError, match="too short"):
+        world.directory.accounts.set_password(OPERATOR, "one@ville.fr", "treize lettre")
+    with pytest.raises(BadCredentials):
+        services.directory.authenticate("one@ville.fr", "treize lettre")
+
+
 def test_same_structure_twice(world: World) -> None:
     world.add("one@ville.fr", "a")
     with pytest.raises(AlreadyExists):
@@ -162,6 +235,7 @@ def test_delete_and_restore(world: World, referent: Actor, services: Services) -
     with pytest.raises(AlreadyExists) as refused:
         world.add("ONE@ville.fr", "b")
     assert "restaurez" in refused.value.public
+    assert "account restore" not in refused.value.public, "the command line's own remedy"
     assert services.directory.find_subject(subject_id) is None
     world.directory.bin.restore(referent, "one@ville.fr")
     found = services.directory.entitlements(subject_id, BIP)
@@ -239,7 +313,7 @@ def test_bin_is_emptied_after_20_days(
     world.directory.bin.delete(OPERATOR, "one@ville.fr")
     world.directory.bin.delete(referent, "two@ville.fr")
     clock.advance(timedelta(days=20) - timedelta(seconds=1))
-    (job,) = jobs(services)
+    job = next(each for each in jobs(services) if each.name == "bin")
     job.run()
     assert world.directory.accounts.show(OPERATOR, "one@ville.fr").state == "dans la corbeille"
     clock.advance(timedelta(seconds=1))
@@ -289,7 +363,8 @@ def test_sheet_hides_what_is_out_of_scope(
     for structure, application in (("a", "bip"), ("a", "cap"), ("b", "bip")):
         grant = Grant("shared@ville.fr", structure, application, "r1")
         world.directory.assignments.assign(OPERATOR, grant)
-    services.directory.authenticate("shared@ville.fr", PASSWORD)
+    subject = services.directory.authenticate("shared@ville.fr", PASSWORD)
+    services.directory.note_sign_in(subject)
     seen = world.directory.accounts.show(referent, "shared@ville.fr")
     assert [one.structure for one in seen.memberships] == ["a"]
     assert [one.application for one in seen.memberships[0].roles] == ["bip"]

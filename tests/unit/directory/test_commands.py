@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import BytesIO
 
 import click
 import pytest
@@ -13,7 +14,9 @@ from sqlalchemy import func, select
 from directory.commands import register
 from directory.demonstration import PASSWORD, load
 from directory.models import Account, Assignment, Mandate, Structure
-from idp.errors import ConvergencesError, NotFound
+from idp.cli import _wrap
+from idp.errors import AlreadyExists, ConvergencesError, NotFound
+from idp.passwords import Passwords
 from idp.services import Services
 from idp.types import NotEntitled
 
@@ -105,6 +108,55 @@ def test_password_refused(run: Runner, stdin: str, services: Services) -> None:
         assert session.scalars(select(Account)).all() == []
 
 
+class Typed(BytesIO):
+    """What somebody types; notes how many connections are held while it is waited for."""
+
+    def __init__(self, services: Services, content: bytes) -> None:
+        super().__init__(content)
+        self._services = services
+        self.held: list[int] = []
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        self.held.append(self._services.db.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return super().read1(-1 if size is None else size)
+
+
+def test_nothing_is_held_while_the_password_is_typed_and_hashed(
+    run: Runner, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = Typed(services, b"une phrase assez longue\n")
+    held: list[int] = []
+    real = Passwords.hash
+
+    def hash_(self: Passwords, password: str) -> str:
+        held.append(services.db.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return real(self, password)
+
+    monkeypatch.setattr(Passwords, "hash", hash_)
+    _wrap(run.group)  # as the command line does: one unit of work for each command
+    words = ("account", "add", "one@ville.fr", "--name", "N", "--first-name", "P")
+    result = CliRunner().invoke(
+        run.group,
+        (*words, "--structure", "a", "--password-stdin", "--no-mail"),
+        obj=run.cli,
+        input=typed,
+        catch_exceptions=False,
+    )
+    assert result.exit_code == 0, result.output
+    assert set(typed.held) == {0}
+    assert held == [0]
+    assert services.directory.authenticate("one@ville.fr", "une phrase assez longue")
+
+
+def test_address_in_the_bin_names_the_command(run: Runner) -> None:
+    add(run, "one@ville.fr")
+    run.ok("account", "delete", "one@ville.fr")
+    words = ("account", "add", "ONE@ville.fr", "--name", "N", "--first-name", "P")
+    with pytest.raises(AlreadyExists) as refused:
+        run(*words, "--structure", "a")
+    assert "« convergences account restore one@ville.fr »" in refused.value.public
+
+
 def test_known_address_gets_a_confirmed_membership(run: Runner) -> None:
     add(run, "one@ville.fr")
     words = ("account", "add", "ONE@ville.fr", "--name", "X", "--first-name", "Y")
@@ -151,6 +203,28 @@ def held(services: Services) -> list[tuple[datetime | None, datetime | None]]:
     with services.db.reading() as session:
         rows = session.execute(select(Assignment.valid_from, Assignment.valid_until))
         return [(row.valid_from, row.valid_until) for row in rows]
+
+
+@pytest.mark.parametrize("never", ["sans-fin", "none", "Sans Fin"])
+def test_end_is_kept_until_it_is_removed(run: Runner, services: Services, never: str) -> None:
+    add(run, "one@ville.fr")
+    run.ok("application", "add", "cap", "CAP")
+    role = ("one@ville.fr", "--structure", "a", "--role", "bip:lecteur")
+    place = ("mandate", "add", "one@ville.fr", "--structure", "a", "--application")
+    start, end = datetime(2026, 11, 20, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)
+    run.ok("assign", *role, "--from", "2026-11-20", "--until", "2027-01-01")
+    run.ok("assign", *role)
+    assert held(services) == [(start, end)]
+    run.ok("assign", *role, "--until", never)
+    assert held(services) == [(start, None)]
+    run.ok(*place, "bip", "--until", "2027-01-01")
+    run.ok(*place, "cap")
+    with services.db.reading() as session:
+        assert session.scalars(select(Mandate.valid_until)).all() == [end]
+    run.ok(*place, "cap", "--until", never)
+    with services.db.reading() as session:
+        assert session.scalars(select(Mandate.valid_until)).all() == [None]
+    assert run("unassign", *role, "--until", never).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -213,8 +287,8 @@ def test_demonstration(services: Services) -> None:
         assert isinstance(refused, NotEntitled)
         assert [one.mail for one in refused.referents] == ["referent@demo.example"]
     assert len(directory.tiles(people["agent"].id)) == len(ENTITIES)
-    for code in ("bip", "net-cap", "site"):
-        found = directory.entitlements(people["multi"].id, ENTITIES[code])
+    for entity_id in ENTITIES.values():
+        found = directory.entitlements(people["multi"].id, entity_id)
         assert isinstance(found, tuple)
         first, second = found
         assert set(first.roles).isdisjoint(second.roles)

@@ -9,7 +9,7 @@ from directory import actors
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Application, Structure
 from directory.services.assignments import Grant
-from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound
+from idp.errors import AlreadyExists, BadCredentials, DirectoryError, NotAllowed, NotFound
 from idp.passwords import Passwords
 from idp.services import Services
 from tests.common.clock import FakeClock
@@ -173,7 +173,7 @@ def test_dates_of_a_role(world: World, clock: FakeClock, services: Services) -> 
     clock.advance(DAY)
     assert not isinstance(services.directory.entitlements(subject_id, BIP), tuple)
     assignments.assign(OPERATOR, grant, valid_from=clock.now() + DAY)
-    assert world.events()[-2:] == ["assignment.dates-changed"] * 2
+    assert world.events()[-2:] == ["assignment.dates-changed", "assignment.granted"]
     assert world.ended == [(subject_id, BIP, "role-withdrawn")]
 
 
@@ -250,6 +250,28 @@ def test_last_correspondant_stays(world: World, central: Actor) -> None:
         mandates.remove_central(OPERATOR, "correspondant@cig.fr")
 
 
+def test_last_correspondant_stays_usable(world: World, central: Actor, clock: FakeClock) -> None:
+    assert central
+    accounts, now, mail = world.directory.accounts, clock.now(), "correspondant@cig.fr"
+    for refused in (
+        lambda: accounts.lock(OPERATOR, mail),
+        lambda: accounts.set_validity(OPERATOR, mail, now - DAY, now + DAY),
+        lambda: accounts.set_validity(OPERATOR, mail, now + DAY, None),
+    ):
+        with pytest.raises(DirectoryError, match="last central") as error:
+            refused()
+        assert "dernier correspondant" in error.value.public
+    assert world.ended == []
+    accounts.set_validity(OPERATOR, mail, now - DAY, None)
+    world.add("second@cig.fr", "cig")
+    world.directory.mandates.add_central(OPERATOR, "second@cig.fr")
+    accounts.lock(OPERATOR, mail)
+    with pytest.raises(DirectoryError, match="last central"):
+        accounts.lock(OPERATOR, "second@cig.fr")
+    accounts.unlock(OPERATOR, mail)
+    accounts.set_validity(OPERATOR, mail, now - DAY, now + DAY)
+
+
 def test_actor_has_his_mandates_in_force_only(
     world: World, referent: Actor, central: Actor, clock: FakeClock
 ) -> None:
@@ -301,27 +323,69 @@ def test_sign_in_notes_the_time_and_rehashes(
         session.execute(
             update(Account).where(Account.mail_key == "one@ville.fr").values(password_hash=old)
         )
-    services.directory.authenticate("one@ville.fr", password)
+    clock.advance(DAY)
+    directory = services.directory
+    subject = directory.authenticate("one@ville.fr", password)
+    assert world.statements(lambda: directory.note_sign_in(subject)) <= 2, "BEGIN and UPDATE"
     with world.core.db.reading() as session:
         account = session.scalars(select(Account).where(Account.mail_key == "one@ville.fr")).one()
     assert account.last_sign_in_at == clock.now()
     assert account.password_hash not in {None, old}
-    services.directory.authenticate("one@ville.fr", password)
+    assert directory.authenticate("one@ville.fr", password) == subject, "no other password"
+    checked = world.statements(lambda: directory.authenticate("one@ville.fr", password))
+    assert checked == 1, "nothing is written"
+
+
+def test_password_changed_while_the_old_one_is_hashed_stays(
+    world: World, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add("one@ville.fr")
+    settings = services.settings
+    accounts = world.directory.accounts
+    old, new = "une phrase assez longue", "une autre phrase longue"
+    accounts.set_password(OPERATOR, "one@ville.fr", old)
+    costlier = Passwords(settings.secret, settings.bcrypt_cost + 1)
+    with world.core.db.unit_of_work() as session:
+        session.execute(update(Account).values(password_hash=costlier.hash(old)))
+    real = Passwords.needs_rehash
+
+    def meanwhile(self: Passwords, stored: str) -> bool:
+        monkeypatch.undo()
+        clock.advance(DAY)
+        accounts.set_password(OPERATOR, "one@ville.fr", new)
+        return real(self, stored)
+
+    monkeypatch.setattr(Passwords, "needs_rehash", meanwhile)
+    subject = services.directory.authenticate("one@ville.fr", old)
+    with pytest.raises(BadCredentials):
+        services.directory.note_sign_in(subject)
+    assert services.directory.authenticate("one@ville.fr", new)
+
+
+def test_attaching_and_detaching_are_journalled(world: World, services: Services) -> None:
+    services.directory.detach(BIP)
+    services.directory.detach(BIP)
+    services.directory.attach(BIP, "cap")
+    assert world.events()[-3:] == [
+        "application.attached",
+        "application.detached",
+        "application.attached",
+    ]
 
 
 def test_no_connection_is_held_while_hashing(
     world: World, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy: list[int] = []
-    real = Passwords.check
+    real = Passwords.verify
 
-    def check(self: Passwords, password: str, stored: str | None) -> bool:
+    def verify(self: Passwords, password: str, stored: str | None) -> None:
         busy.append(world.core.db.engine.pool.checkedout())  # type: ignore[attr-defined]
-        return real(self, password, stored)
+        real(self, password, stored)
 
     world.directory.accounts.set_password(
         OPERATOR, world.add("one@ville.fr").mail, "une phrase assez longue"
     )
-    monkeypatch.setattr(Passwords, "check", check)
+    monkeypatch.setattr(Passwords, "verify", verify)
     services.directory.authenticate("one@ville.fr", "une phrase assez longue")
     assert busy == [0]

@@ -11,6 +11,8 @@ from idp.context import Origin, acting
 from idp.db import Database
 from tests.common.clock import FakeClock
 
+SECRET = b"s" * 32
+
 
 @pytest.fixture
 def journal(database: Database, clock: FakeClock) -> AuditLog:
@@ -105,10 +107,10 @@ def test_events_are_sealed_in_a_chain(
     for number in range(3):
         journal.record("x", parameters={"n": number, "é": 1.5})
 
-    assert verify(database).unsealed == 3
+    assert verify(database, SECRET).unsealed == 3
     assert sealer.seal() == 3
     assert sealer.seal() == 0
-    result = verify(database)
+    result = verify(database, SECRET)
     assert (result.sealed, result.unsealed, result.broken_at) == (3, 0, None)
     with database.reading() as session:
         assert session.scalar(select(AuditSeal.hash).where(AuditSeal.position == 3)) == result.head
@@ -123,7 +125,7 @@ def test_the_chain_goes_on_over_batches(
         journal.record("x")
 
     assert [sealer.seal() for _ in range(4)] == [2, 2, 1, 0]
-    result = verify(database)
+    result = verify(database, SECRET)
     assert (result.sealed, result.unsealed, result.intact) == (5, 0, True)
 
 
@@ -142,27 +144,27 @@ def test_an_event_that_commits_late_is_sealed_too(
         clock.advance(timedelta(seconds=1))
         seconds += 1
 
-    assert verify(database).unsealed == 0
+    assert verify(database, SECRET).unsealed == 0
     assert seconds == (0 if late_by == 1 else 600)
-    assert verify(database).intact
+    assert verify(database, SECRET).intact
 
 
 def test_only_one_seals(
     journal: AuditLog, sealer: Sealer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal.record("x")
-    monkeypatch.setattr(sealer, "_alone", lambda _connection: False)
+    monkeypatch.setattr(audit, "alone", lambda _db, _connection: False)
 
     assert sealer.seal() == 0
-    assert verify(database).unsealed == 1
+    assert verify(database, SECRET).unsealed == 1
 
 
 def test_on_postgresql_a_second_sealer_finds_the_lock_taken(
-    journal: AuditLog, sealer: Sealer, database: Database, clock: FakeClock
+    journal: AuditLog, sealer: Sealer, database: Database
 ) -> None:
     journal.record("x")
     with database.engine.connect() as connection:
-        assert Sealer(database, clock)._alone(connection)
+        assert audit.alone(database, connection)
         if database.is_sqlite:
             return  # there the database's own write lock does it
         assert sealer.seal() == 0
@@ -176,7 +178,18 @@ def test_the_head_is_logged(journal: AuditLog, sealer: Sealer, database: Databas
     sealer.seal()
 
     line = json.loads(stream.getvalue().splitlines()[-1])
-    assert (line["event"], line["head"]) == ("audit.sealed", verify(database).head)
+    assert (line["event"], line["head"]) == ("audit.sealed", verify(database, SECRET).head)
+
+
+def test_the_demonstration_does_not_fill_the_screen_with_heads(
+    journal: AuditLog, database: Database, clock: FakeClock
+) -> None:
+    stream = io.StringIO()
+    log.configure(demonstration=True, stream=stream)
+    journal.record("x")
+
+    assert Sealer(database, clock, demonstration=True).seal() == 1
+    assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize(
@@ -198,7 +211,7 @@ def test_a_change_behind_the_journals_back_is_found(
     with database.unit_of_work() as session:
         session.execute(attack)  # type: ignore[call-overload]
 
-    result = verify(database)
+    result = verify(database, SECRET)
     assert (result.broken_at, result.intact, result.sealed) == (broken_at, False, broken_at - 1)
 
 
@@ -206,18 +219,18 @@ def test_a_cut_end_shows_in_the_head(sealer: Sealer, database: Database, clock: 
     with database.unit_of_work() as session:
         session.add_all([_event(clock, id=number) for number in range(1, 4)])
     sealer.seal()
-    head = verify(database).head
+    head = verify(database, SECRET).head
     with database.unit_of_work() as session:
         session.execute(delete(AuditSeal).where(AuditSeal.position == 3))
         session.execute(delete(AuditEvent).where(AuditEvent.id == 3))
 
-    result = verify(database)
+    result = verify(database, SECRET)
     assert result.intact
     assert result.head != head
 
 
 def test_an_empty_journal_is_intact(database: Database) -> None:
-    assert verify(database) == audit.VerifyResult(0, 0, None, audit.GENESIS)
+    assert verify(database, SECRET) == audit.VerifyResult(0, 0, None, audit.GENESIS)
 
 
 def _event(clock: FakeClock, **values: object) -> AuditEvent:

@@ -166,7 +166,7 @@ def test_an_error_is_one_line_and_undoes_the_command(run: Run, services: Service
 
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr == "Erreur : Aucun compte « personne ». (no account personne)\n"
+    assert result.stderr == "Erreur : Aucun compte « personne ».\n"
     assert recorded(services) == []
 
 
@@ -267,7 +267,7 @@ def test_keys_go_through_their_states(run: Run, services: Services) -> None:
 
     refused = run("keys", "retire", kid)
     assert refused.exit_code == 1
-    assert "promote another one first" in refused.stderr
+    assert "promouvez-en une autre d'abord" in refused.stderr
     unknown = run("keys", "promote", "inconnue")
     assert unknown.exit_code == 1
     assert unknown.stderr.count("\n") == 1
@@ -285,10 +285,11 @@ def test_the_journal_is_verified(run: Run, services: Services) -> None:
     Worker(services).run(once=True)
     run("greet", "b")
     assert json.loads(run("audit", "verify", json=True).stdout) == {
+        "purged": 0,
         "sealed": 1,
         "unsealed": 1,
         "broken_at": None,
-        "head": verify(services.db).head,
+        "head": verify(services.db, services.settings.secret).head,
     }
     assert run("audit", "verify").stdout.startswith("Journal intact : 1 événements scellés, 1 en")
 
@@ -304,7 +305,7 @@ def test_the_worker_runs_once(run: Run, services: Services) -> None:
     run("greet", "a")
     assert run("worker", "--once").exit_code == 0
 
-    assert verify(services.db).unsealed == 0
+    assert verify(services.db, services.settings.secret).unsealed == 0
 
 
 def test_the_worker_does_what_the_rooms_ask(run: Run, config: Path, services: Services) -> None:
@@ -325,12 +326,41 @@ def test_migrating_a_current_database_changes_nothing(run: Run) -> None:
     assert (result.exit_code, result.stdout) == (0, "La base de données est à jour.\n")
 
 
+def test_a_lost_secret_is_named_before_anybody_notices(
+    run: Run, settings: Settings, services: Services
+) -> None:
+    settings.secret_file.unlink()
+    for words in (["migrate"], ["check"], ["greet", "a"], ["keys", "list"]):
+        result = run(*words)
+        assert result.exit_code == 1
+        assert "convergences.secret_file" in result.stdout + result.stderr
+    assert recorded(services) == []
+
+
+def test_migrating_notes_the_secret(
+    run: Run, config: Path, settings: Settings, tmp_path: Path
+) -> None:
+    _add(config, f"convergences.database_url = sqlite:///{tmp_path / 'neuve.sqlite'}")
+    assert run("migrate").exit_code == 0
+    settings.secret_file.unlink()
+    assert run("migrate").exit_code == 1
+
+
+def test_a_public_demonstration_does_not_start(run: Run, config: Path) -> None:
+    _add(config, "convergences.demonstration = true")
+    _add(config, "convergences.public_url = https://idp.example")
+    result = run("check")
+
+    assert result.exit_code == 1
+    assert "convergences.demonstration" in result.stderr
+
+
 def test_a_good_configuration_passes(run: Run) -> None:
     result = run("check")
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert "MAUVAIS" not in result.stdout
-    assert len(result.stdout.splitlines()) == 7
+    assert len(result.stdout.splitlines()) == 6
     assert all(one["ok"] for one in json.loads(run("check", json=True).stdout))
 
 
@@ -342,9 +372,8 @@ def _no_mail(_settings: Settings, config: Path) -> None:
     _add(config, f"mail.transport = folder:{config}/mails")
 
 
-def _public_demonstration(_settings: Settings, config: Path) -> None:
-    _add(config, "convergences.demonstration = true")
-    _add(config, "convergences.public_url = https://idp.example")
+def _other_secret(settings: Settings, _config: Path) -> None:
+    settings.secret_file.write_bytes(b"x" * 32)
 
 
 def _add(config: Path, line: str) -> None:
@@ -364,7 +393,7 @@ def _add(config: Path, line: str) -> None:
         (lambda settings, _: (settings.keys / "idp.pem").unlink(), {"clé de signature"}),
         (_empty_database, {"base de données", "clé de signature", "annuaire"}),
         (_no_mail, {"courriels"}),
-        (_public_demonstration, {"adresse publique"}),
+        (_other_secret, {"secret du serveur", "clé de signature", "annuaire"}),
     ],
 )
 def test_a_bad_configuration_is_judged_line_by_line(

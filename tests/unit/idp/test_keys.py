@@ -1,14 +1,19 @@
 """The key ring: next, active, retired; and a node that cannot sign says so."""
 
+import shutil
 import stat
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 
-from idp.errors import ConfigurationError, NotFound
-from idp.keys import KeyRing, KeyState
-from idp.saml.signature import verify_octets
+from idp.errors import ConfigurationError, KeyRefused, NotFound
+from idp.keys import KeyRing, KeyState, SigningKey
+from idp.saml.canonical import element, render
+from idp.saml.signature import verify_element
+from idp.saml.xml import parse
 from idp.services import Services
 from tests.common.clock import FakeClock
 
@@ -40,12 +45,11 @@ def test_promotion_retires_the_key_before_and_keeps_it_published(
     ring.promote(kid)
     assert states(ring) == {"idp": KeyState.RETIRED, kid: KeyState.ACTIVE}
     assert ring.certificates()[1] == old
-    algorithm, signature = ring.sign_octets(b"x")
-    verify_octets(b"x", algorithm, signature, [ring.certificates()[0]])
+    message = render(element("samlp:Response", {"ID": "x"}, "x"))
+    signed = message.replace("</samlp", f"{ring.sign_element(message, 'x')}</samlp")
+    verify_element(parse(signed.encode()), [ring.certificates()[0]])
     clock.advance(timedelta(days=31))
-    ring._snapshot.forget()
-    ring._snapshot._held = None
-    assert old not in ring.certificates()
+    assert old not in ring.certificates(), "its time ran out, nobody changed anything"
 
 
 def test_a_retired_key_is_published_until_its_date(ring: KeyRing, clock: FakeClock) -> None:
@@ -56,13 +60,43 @@ def test_a_retired_key_is_published_until_its_date(ring: KeyRing, clock: FakeClo
     assert len(ring.certificates()) == 1
 
 
+def test_a_key_that_is_published_no_more_cannot_sign_again(ring: KeyRing) -> None:
+    kid = ring.generate()
+    ring.retire(kid)
+    with pytest.raises(KeyRefused, match="not published"):
+        ring.promote(kid)
+    assert states(ring) == {"idp": KeyState.ACTIVE, kid: KeyState.RETIRED}
+
+
 def test_the_active_key_is_not_retired(ring: KeyRing) -> None:
-    with pytest.raises(ConfigurationError, match="promote another"):
+    with pytest.raises(KeyRefused, match="active"):
         ring.retire("idp")
     for refused in (ring.promote, ring.retire):
-        with pytest.raises((NotFound, ConfigurationError)):
+        with pytest.raises(NotFound):
             refused("absent")
     assert states(ring) == {"idp": KeyState.ACTIVE}
+
+
+def test_a_node_that_misses_the_new_key_goes_on_with_the_old_one_and_says_so(
+    ring: KeyRing, services: Services, tmp_path: Path
+) -> None:
+    core = services.core
+    shutil.copytree(core.settings.keys, tmp_path / "other-node")
+    other = KeyRing(core.db, core.clock, core.audit, tmp_path / "other-node")
+    other.ready()
+    ring.promote(ring.generate())
+    other._snapshot.forget()
+    assert other.sign_element("<a/>", "a")
+    with pytest.raises(ConfigurationError, match="not on this node"):
+        other.ready()
+
+
+def test_there_is_one_active_key_whoever_promotes(ring: KeyRing, services: Services) -> None:
+    kid = ring.generate()
+    ring.promote("idp")
+    assert states(ring) == {"idp": KeyState.ACTIVE, kid: KeyState.NEXT}
+    with pytest.raises(IntegrityError), services.db.unit_of_work() as session:
+        session.execute(update(SigningKey).values(state=KeyState.ACTIVE))
 
 
 def test_another_process_s_promotion_is_seen(ring: KeyRing, services: Services) -> None:

@@ -22,6 +22,7 @@ from idp.mail_transports import (
     SmtpTransport,
     Transport,
 )
+from idp.worker import purge
 from tests.common.clock import START, FakeClock
 from tests.common.ports import free_port
 
@@ -180,13 +181,13 @@ def test_a_stopping_worker_begins_no_mail(mailer: Mailer, smtp: OutboxSender) ->
 def test_what_the_server_refuses_for_good_is_given_up(
     mailer: Mailer, smtp: OutboxSender, server: Server, database: Database, step: str
 ) -> None:
-    mailer.send("lea@b.fr", "k", {"who": "Léa"})
+    mailer.send("lea@b.fr", "k", {"who": "Léa", "html": True})
     setattr(server, step, "550 No such user")
 
     assert smtp.send_waiting() == 0
     (mail,) = rows(database)
     assert (mail.state, mail.attempts, mail.last_error) == ("dead", 1, "550 No such user")
-    assert mail.text
+    assert (mail.text, mail.html) == ("", None)
 
 
 @pytest.mark.parametrize("step", ["rcpt", "data"])
@@ -224,6 +225,28 @@ def test_a_mail_is_given_up_after_ten_refusals(
 
     (mail,) = rows(database)
     assert (mail.state, mail.attempts) == ("dead", 10)
+
+
+@pytest.mark.parametrize("rcpt", ["250 OK", "550 No such user"])
+def test_what_was_sent_or_given_up_is_forgotten_after_thirty_days(
+    mailer: Mailer,
+    smtp: OutboxSender,
+    server: Server,
+    database: Database,
+    clock: FakeClock,
+    rcpt: str,
+) -> None:
+    mailer.send("lea@b.fr", "k", {"who": "Léa"})
+    clock.advance(timedelta(days=29))
+    server.rcpt = rcpt
+    smtp.send_waiting()
+    mailer.send("max@b.fr", "k", {"who": "Max"})
+    clock.advance(timedelta(days=30) - timedelta(seconds=1))
+    assert purge(database, clock)["outbox"] == 0
+    clock.advance(timedelta(seconds=1))
+
+    assert purge(database, clock)["outbox"] == 1
+    assert [(mail.recipient, mail.state) for mail in rows(database)] == [("max@b.fr", "waiting")]
 
 
 def test_a_dropped_connection_loses_and_doubles_nothing(

@@ -4,6 +4,7 @@ import bcrypt
 import pytest
 
 from idp import passwords
+from idp.errors import BadCredentials
 from idp.passwords import SCHEME, Passwords
 
 SECRET = b"s" * 32
@@ -12,6 +13,12 @@ SECRET = b"s" * 32
 @pytest.fixture
 def hasher() -> Passwords:
     return Passwords(SECRET, 4)
+
+
+def refused(hasher: Passwords, password: str, stored: str | None) -> None:
+    with pytest.raises(BadCredentials) as error:
+        hasher.verify(password, stored)
+    assert error.value.subject_id is None
 
 
 @pytest.mark.parametrize(
@@ -28,25 +35,25 @@ def hasher() -> Passwords:
 def test_a_password_is_recognised(hasher: Passwords, password: str) -> None:
     stored = hasher.hash(password)
 
-    assert hasher.check(password, stored)
-    assert not hasher.check(password + "x", stored)
+    hasher.verify(password, stored)
+    refused(hasher, password + "x", stored)
     assert len(stored) <= 100
 
 
 def test_every_letter_of_a_long_phrase_counts(hasher: Passwords) -> None:
     stored = hasher.hash("a" * 100 + "b")
 
-    assert not hasher.check("a" * 100 + "c", stored)
+    refused(hasher, "a" * 100 + "c", stored)
 
 
 def test_composed_and_decomposed_accents_are_the_same_password(hasher: Passwords) -> None:
-    assert hasher.check("cafe\u0301 noir", hasher.hash("caf\u00e9 noir"))
+    hasher.verify("cafe\u0301 noir", hasher.hash("caf\u00e9 noir"))
 
 
 def test_the_hash_is_worth_nothing_without_the_servers_secret(hasher: Passwords) -> None:
     stored = hasher.hash("mot de passe")
 
-    assert not Passwords(b"t" * 32, 4).check("mot de passe", stored)
+    refused(Passwords(b"t" * 32, 4), "mot de passe", stored)
     assert not bcrypt.checkpw(b"mot de passe", stored.removeprefix(SCHEME).encode())
 
 
@@ -56,7 +63,7 @@ def test_two_hashes_of_one_password_differ(hasher: Passwords) -> None:
 
 @pytest.mark.parametrize("stored", [None, "", "md5:abc", SCHEME, SCHEME + "$2b$04$court", "é"])
 def test_what_is_no_hash_is_nobodys_password(hasher: Passwords, stored: str | None) -> None:
-    assert not hasher.check("mot de passe", stored)
+    refused(hasher, "mot de passe", stored)
 
 
 @pytest.mark.parametrize("password", ["juste", None])
@@ -72,7 +79,7 @@ def test_an_unknown_login_costs_one_bcrypt_at_the_same_cost(
         return genuine(password, hashed)
 
     monkeypatch.setattr(passwords.bcrypt, "checkpw", counting)
-    hasher.check("faux", stored)
+    refused(hasher, "faux", stored)
 
     assert calls == [b"$2b$04$"]
 
@@ -83,7 +90,7 @@ def test_a_hash_of_another_cost_or_scheme_is_made_anew(hasher: Passwords) -> Non
     assert not hasher.needs_rehash(stored)
     assert Passwords(SECRET, 5).needs_rehash(stored)
     assert hasher.needs_rehash("md5:abc")
-    assert Passwords(SECRET, 5).check("mot de passe", stored)
+    Passwords(SECRET, 5).verify("mot de passe", stored)
 
 
 def test_checks_queue_for_one_slot(hasher: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +106,7 @@ def test_checks_queue_for_one_slot(hasher: Passwords, monkeypatch: pytest.Monkey
         return False
 
     monkeypatch.setattr(passwords.bcrypt, "checkpw", slow)
-    threads = [Thread(target=hasher.check, args=("x", None)) for _ in range(3)]
+    threads = [Thread(target=refused, args=(hasher, "x", None)) for _ in range(3)]
     for thread in threads:
         thread.start()
     assert entered.wait(5)

@@ -1,3 +1,4 @@
+import threading
 from datetime import timedelta
 
 import pytest
@@ -6,6 +7,7 @@ from sqlalchemy import event, select
 from idp.audit import AuditEvent, AuditLog
 from idp.context import Origin, acting
 from idp.db import Database
+from idp.errors import SessionEnded
 from idp.sessions.sso import SsoSessions
 from idp.sessions.tables import SpSessionRow, SsoSessionRow
 from idp.sessions.tokens import hashed
@@ -269,3 +271,72 @@ def test_old_sessions_are_purged_a_day_later(
     assert purge(database, clock)["sso_session"] == 1
     with database.reading() as reading:
         assert reading.scalars(select(SpSessionRow)).all() == []
+
+
+def test_nothing_is_recorded_for_a_session_that_ended(
+    sessions: SsoSessions, database: Database
+) -> None:
+    _, session = start(sessions)
+    sessions.end("lea", reason="account-locked")
+
+    with pytest.raises(SessionEnded):
+        sessions.record(session, sp_session(session))
+
+    with database.reading() as reading:
+        assert reading.scalars(select(SpSessionRow)).all() == []
+
+
+def test_an_end_waits_for_what_is_being_recorded_and_ends_it_too(
+    sessions: SsoSessions, database: Database
+) -> None:
+    _, session = start(sessions)
+    recorded = threading.Event()
+
+    def end() -> None:
+        recorded.wait(10)
+        sessions.end("lea", reason="account-locked")
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with database.unit_of_work():
+        sessions.record(session, sp_session(session))
+        recorded.set()
+        ending.join(0.3)
+        assert ending.is_alive(), "it waits for this transaction"
+    ending.join(10)
+
+    with database.reading() as reading:
+        assert reading.scalars(select(SpSessionRow)).one().ended_at is not None
+
+
+def test_a_new_sign_in_of_the_same_person_takes_over(
+    sessions: SsoSessions, database: Database
+) -> None:
+    old_token, old = start(sessions)
+    sessions.record(old, sp_session(old))
+    sessions.choose(old, SP, "m1")
+    sessions.enter_aia(old)
+    old = sessions.find(old_token) or old
+    token, new = start(sessions)
+
+    sessions.replace(old, new)
+
+    found = sessions.find(token)
+    assert found is not None
+    assert (found.choices, found.aia_until) == ({SP: "m1"}, old.aia_until)
+    assert [held.entity_id for held in sessions.sp_sessions(found)] == [SP]
+    assert sessions.find(old_token) is None
+    assert journal(database) == [("session.ended", "lea", {"reason": "replaced"})]
+
+
+def test_a_new_sign_in_of_somebody_else_takes_nothing_over(sessions: SsoSessions) -> None:
+    _, old = start(sessions)
+    sessions.record(old, sp_session(old))
+    token, new = start(sessions, MAX)
+
+    sessions.replace(old, new)
+
+    found = sessions.find(token)
+    assert found is not None
+    assert sessions.sp_sessions(found) == ()
+    assert sessions.sp_sessions(old) == ()

@@ -1,6 +1,10 @@
 """Settings: typed, and a missing or wrong key refuses to start and names the key."""
 
+import os
 import stat
+import subprocess
+import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -46,6 +50,17 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ("convergences.public_url", "ftp://auth.example"),
         ("convergences.public_url", "https://auth.example/portail"),
         ("convergences.public_url", "auth.example"),
+        ("convergences.public_url", "https://someone@auth.example"),
+        ("convergences.public_url", "https://someone:word@auth.example"),
+        ("convergences.public_url", "https://auth.example/?"),
+        ("convergences.public_url", "https://auth.example?x=1"),
+        ("convergences.public_url", "https://auth.example#top"),
+        ("convergences.public_url", "https://auth.example:port"),
+        ("convergences.public_url", "https://auth.example:99999"),
+        ("convergences.public_url", "https://auth example"),
+        ("convergences.public_url", "https://a;b"),
+        ("convergences.public_url", "https://[::1"),
+        ("convergences.public_url", "https://:443"),
     ],
 )
 def test_a_wrong_value_is_refused_and_its_key_named(tmp_path: Path, key: str, value: str) -> None:
@@ -59,6 +74,38 @@ def test_https_is_secure_and_http_is_for_the_loopback(tmp_path: Path) -> None:
     assert there.secure
     assert there.url("/x") == "https://auth.example/x"
     assert not make_settings(tmp_path, DATABASE).secure
+
+
+@pytest.mark.parametrize(
+    ("typed", "written", "secure"),
+    [
+        ("HTTPS://Auth.Example", "https://auth.example", True),
+        ("https://auth.example:8443/", "https://auth.example:8443", True),
+        ("https://auth.example:443", "https://auth.example", True),
+        ("HTTP://LOCALHOST:6543/", "http://localhost:6543", False),
+        ("http://[::1]:6543", "http://[::1]:6543", False),
+    ],
+)
+def test_the_public_url_is_written_one_way(
+    tmp_path: Path,
+    typed: str,
+    written: str,
+    secure: bool,  # noqa: FBT001
+) -> None:
+    settings = make_settings(tmp_path, DATABASE, convergences__public_url=typed)
+    assert (settings.public_url, settings.secure) == (written, secure)
+    assert settings.entity_id == f"{written}/saml/metadata"
+
+
+def test_the_demonstration_stays_on_the_loopback(tmp_path: Path) -> None:
+    demonstration = {"convergences__demonstration": "true"}
+    with pytest.raises(ConfigurationError, match=r"convergences\.demonstration"):
+        make_settings(
+            tmp_path, DATABASE, convergences__public_url="https://a.example", **demonstration
+        )
+    for here in ("http://127.0.0.1:6543", "https://localhost"):
+        settings = make_settings(tmp_path, DATABASE, convergences__public_url=here, **demonstration)
+        assert settings.demonstration
 
 
 def test_the_environment_replaces_the_state_and_the_database(
@@ -81,6 +128,66 @@ def test_the_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> 
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
     assert repr(first.secret) not in repr(first)
     (tmp_path / "secret").write_bytes(b"short")
+    with pytest.raises(ConfigurationError, match="secret_file"):
+        make_settings(tmp_path, DATABASE)
+
+
+MAKER = """
+import os, sys
+from pathlib import Path
+from idp.settings import _secret
+Path(sys.argv[2]).touch()
+while not Path(sys.argv[3]).exists():
+    pass
+print(_secret(Path(sys.argv[1])).hex())
+"""
+
+
+def test_of_many_first_starts_at_once_each_reads_the_same_whole_secret(tmp_path: Path) -> None:
+    go, path = tmp_path / "go", tmp_path / "var" / "secret"
+    ready = [tmp_path / f"ready{number}" for number in range(4)]
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", MAKER, path, each, go],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for each in ready
+    ]
+    while not all(each.exists() for each in ready):
+        assert all(maker.poll() is None for maker in makers)
+        time.sleep(0.01)
+    go.touch()
+    secrets = {maker.communicate(timeout=30)[0].strip() for maker in makers}
+    assert secrets == {path.read_bytes().hex()}
+    assert [each.name for each in path.parent.iterdir()] == ["secret"]
+
+
+def test_a_secret_that_another_process_makes_meanwhile_is_taken_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+    random = os.urandom
+
+    def meanwhile(size: int) -> bytes:
+        path.write_bytes(b"x" * 32)
+        return random(size)
+
+    monkeypatch.setattr(os, "urandom", meanwhile)
+    assert make_settings(tmp_path, DATABASE).secret == b"x" * 32
+
+
+def test_a_secret_that_another_process_has_not_filled_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+    path.touch()
+    seen = iter([False])  # it comes into being between our look and our writing
+    genuine = Path.exists
+    monkeypatch.setattr(
+        Path, "exists", lambda self: next(seen, True) if self == path else genuine(self)
+    )
     with pytest.raises(ConfigurationError, match="secret_file"):
         make_settings(tmp_path, DATABASE)
 

@@ -25,6 +25,7 @@ class OnePerson:
         self._database = database
         self.asked = 0
         self.locked = False
+        self.changed_meanwhile = False
 
     def authenticate(self, login: str, password: str) -> Subject:
         self.asked += 1
@@ -36,6 +37,11 @@ class OnePerson:
         if self.locked:
             raise AccountUnusable("locked", public="Compte verrouillé.", subject_id=LEA.id)
         return LEA
+
+    def note_sign_in(self, subject: Subject) -> None:
+        assert self._database._current.get() is not None, "noted with the session, or not at all"
+        if self.changed_meanwhile:
+            raise BadCredentials("changed", subject_id=subject.id)
 
 
 @pytest.fixture
@@ -221,3 +227,17 @@ def test_every_refusal_reads_the_same(sign_in: SignInWith) -> None:
         texts.add(refused.value.public)
 
     assert texts == {"Adresse e-mail ou mot de passe incorrect."}
+
+
+def test_a_password_changed_while_the_old_one_was_checked_opens_nothing(
+    sign_in: SignInWith, directory: OnePerson, sessions: SsoSessions, database: Database
+) -> None:
+    directory.changed_meanwhile = True
+
+    with pytest.raises(BadCredentials):
+        sign_in()
+
+    assert sessions.open_sessions(LEA.id) == ()
+    with database.reading() as reading:
+        codes = list(reading.scalars(select(AuditEvent.code)))
+    assert codes == ["sign-in.failure"]

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from itertools import islice
 
 import pytest
 from sqlalchemy import event, select
@@ -60,13 +61,13 @@ def test_an_attempt_is_committed_before_the_check(database: Database, clock: Fak
     with other.reading() as session:
         buckets = set(session.scalars(select(ThrottleRow.bucket)))
     other.dispose()
-    assert buckets == {"account", f"address:{HOME}"}
+    assert buckets == {"account", "network:192.0.2.0/24", f"address:{HOME}/32"}
 
 
 def test_the_delay_runs_from_the_end_of_the_check(throttle: Throttle, clock: FakeClock) -> None:
     fail(throttle, 5)
     clock.advance(timedelta(seconds=2))
-    throttle.failed("a@b.fr")
+    throttle.failed("a@b.fr", HOME)
 
     with pytest.raises(Throttled) as refused:
         throttle.attempt("a@b.fr", HOME)
@@ -99,6 +100,67 @@ def test_a_stranger_cannot_keep_a_known_device_out(throttle: Throttle) -> None:
     fail(throttle, 5)
 
     throttle.attempt("a@b.fr", HOME, device)
+
+
+@pytest.mark.parametrize(
+    ("stranger", "owner"),
+    [(HOME, "198.51.100.1"), ("2001:db8::1", "2001:db8:0:1::1"), ("2001:db8::1", HOME)],
+)
+def test_a_stranger_of_another_network_cannot_keep_a_person_out_of_a_new_browser(
+    throttle: Throttle, clock: FakeClock, stranger: str, owner: str
+) -> None:
+    for _ in range(20):
+        throttle.attempt("a@b.fr", stranger)
+        throttle.failed("a@b.fr", stranger)
+        clock.advance(timedelta(seconds=60))
+    with pytest.raises(Throttled):
+        fail(throttle, 2, address=stranger)
+
+    throttle.attempt("a@b.fr", owner)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(HOME, "192.0.2.200"), ("2001:db8::1", "2001:db8::2"), (HOME, HOME)]
+)
+def test_a_network_counts_as_one(throttle: Throttle, one: str, other: str) -> None:
+    fail(throttle, 5, address=one)
+
+    with pytest.raises(Throttled):
+        throttle.attempt("a@b.fr", other)
+
+
+def test_many_networks_together_wait_a_little(throttle: Throttle, clock: FakeClock) -> None:
+    networks = iter(f"10.{high}.{low}.1" for high in range(10) for low in range(100))
+    for network in islice(networks, 100):
+        throttle.attempt("a@b.fr", network)
+
+    delays = []
+    for _ in range(6):
+        with pytest.raises(Throttled) as refused:
+            throttle.attempt("a@b.fr", "198.51.100.1")
+        delays.append(refused.value.retry_after)
+        for network in islice(networks, 100):
+            clock.advance(timedelta(seconds=5))
+            throttle.attempt("a@b.fr", network)
+    assert delays == [1, 2, 3, 4, 5, 5]
+
+    throttle.attempt("a@b.fr", HOME, "device")
+    throttle.attempt("autre@b.fr", "198.51.100.1")
+    clock.advance(timedelta(seconds=5))
+    throttle.attempt("a@b.fr", "198.51.100.1")
+
+
+def test_success_elsewhere_gives_a_stranger_nothing(throttle: Throttle, clock: FakeClock) -> None:
+    for number in range(99):
+        throttle.attempt("a@b.fr", f"10.0.{number}.1")
+    throttle.attempt("a@b.fr", "198.51.100.1")
+    throttle.succeeded("a@b.fr", "198.51.100.1")
+
+    throttle.attempt("a@b.fr", "10.1.0.1")
+    with pytest.raises(Throttled):
+        throttle.attempt("a@b.fr", "10.1.1.1")
+    clock.advance(timedelta(seconds=1))
+    throttle.attempt("a@b.fr", "10.1.1.1")
 
 
 def test_a_known_device_has_a_delay_of_its_own(throttle: Throttle) -> None:
@@ -171,7 +233,7 @@ def test_old_rows_are_purged(throttle: Throttle, database: Database, clock: Fake
     fail(throttle, 1, "c@d.fr")
     clock.advance(timedelta(minutes=30))
 
-    assert purge(database, clock)["throttle"] == 2
+    assert purge(database, clock)["throttle"] == 3
     assert purge(database, clock)["throttle"] == 0
 
 
@@ -183,9 +245,11 @@ def test_every_login_runs_the_same_statements(throttle: Throttle, database: Data
 
     event.listen(database.engine, "before_cursor_execute", note)
     throttle.attempt("connu@b.fr", HOME)
+    throttle.failed("connu@b.fr", HOME)
     first = list(statements)
     statements.clear()
     throttle.attempt("inconnu@b.fr", HOME)
+    throttle.failed("inconnu@b.fr", HOME)
 
     assert statements == first
 

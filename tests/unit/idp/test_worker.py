@@ -15,6 +15,7 @@ from idp.audit import verify
 from idp.context import origin
 from idp.services import Services
 from idp.worker import Job, Worker, back_off
+from tests.common.clock import FakeClock
 
 SECOND = timedelta(seconds=1)
 REPOSITORY = Path(__file__).parents[3]
@@ -30,7 +31,7 @@ def test_each_job_runs_once(services: Services) -> None:
     actors: list[str] = []
     Worker(services, [Job("more", SECOND, lambda: actors.append(origin().actor))]).run(once=True)
 
-    assert verify(services.db).unsealed == 0
+    assert verify(services.db, services.settings.secret).unsealed == 0
     assert len(list((services.settings.var / "mails").glob("*.eml"))) == 1
     assert actors == ["worker"]
 
@@ -88,6 +89,18 @@ def test_a_slow_job_delays_no_other(services: Services) -> None:
     assert not thread.is_alive()
 
 
+def test_the_journal_is_purged_each_day(services: Services, clock: FakeClock) -> None:
+    services.audit.record("x")
+    worker = Worker(services)
+    assert {job.name: job.every for job in worker.jobs}["journal"] == timedelta(days=1)
+    worker.run(once=True)
+    clock.advance(timedelta(days=365))
+    worker.run(once=True)
+
+    result = verify(services.db, services.settings.secret)
+    assert (result.purged, result.sealed, result.intact) == (1, 1, True)
+
+
 def test_the_pause_after_errors_grows_to_a_minute() -> None:
     assert [back_off(n).total_seconds() for n in (1, 2, 3, 7, 500)] == [1, 2, 4, 60, 60]
 
@@ -103,7 +116,9 @@ from idp.worker import Job, Worker
 folder = Path(sys.argv[2])
 services = SimpleNamespace(
     settings=SimpleNamespace(
-        mail=SimpleNamespace(transport=f"folder:{folder}", sender="x@cig.example")
+        mail=SimpleNamespace(transport=f"folder:{folder}", sender="x@cig.example"),
+        secret=b"s" * 32,
+        demonstration=False,
     ),
     db=Database(sys.argv[1]),
     clock=SystemClock(),
@@ -123,11 +138,13 @@ def test_a_signal_ends_it_cleanly(
         [sys.executable, "-c", PROGRAM, url, str(tmp_path)], cwd=REPOSITORY, env=dict(os.environ)
     )
     for _ in range(200):
-        if (tmp_path / "ready").exists() and verify(services.db).unsealed == 0:
+        if (tmp_path / "ready").exists() and verify(
+            services.db, services.settings.secret
+        ).unsealed == 0:
             break
         time.sleep(0.1)
     process.send_signal(number)
 
     assert process.wait(20) == 0
     assert (tmp_path / "ended").exists()
-    assert verify(services.db).sealed == 1
+    assert verify(services.db, services.settings.secret).sealed == 1

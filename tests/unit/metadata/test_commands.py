@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from idp.errors import ConvergencesError, MetadataError, NotFound
+from idp.errors import AlreadyExists, ConvergencesError, MetadataError, NotFound
 from idp.services import Core
 from metadata import commands
 from metadata.registry import Registry
@@ -28,14 +28,23 @@ DATED = 'validUntil="2026-12-31T00:00:00Z"'
 
 @dataclass
 class Directory:
-    """The one method of an ``IDirectory`` that these commands call."""
+    """The methods of an ``IDirectory`` that these commands call."""
 
     attached: dict[str, str] = field(default_factory=dict)
 
-    def attach(self, entity_id: str, application_code: str) -> None:
+    def application_code(self, entity_id: str) -> str | None:
+        return self.attached.get(entity_id)
+
+    def attach(self, entity_id: str, application_code: str, *, replace: bool = False) -> None:
         if application_code == "inconnue":
             raise NotFound("no application", public="Aucune application inconnue.")
+        if not replace and application_code in self.attached.values():
+            text = f"L'application {application_code} a déjà un fournisseur de service."
+            raise AlreadyExists(text, public=text)
         self.attached[entity_id] = application_code
+
+    def detach(self, entity_id: str) -> None:
+        del self.attached[entity_id]
 
 
 @dataclass
@@ -167,19 +176,32 @@ def test_add_twice_needs_replace(sp: Terminal, file: Callable[[bytes], str]) -> 
     assert sp.directory.attached == {ENTITY_ID: "net-cap"}
 
 
-def test_add_from_an_address_needs_an_end(sp: Terminal, web: dict[str, bytes]) -> None:
+def test_add_from_an_address_without_an_end_is_not_followed(
+    sp: Terminal, web: dict[str, bytes]
+) -> None:
     web[URL] = complete_entity()
-    assert "validUntil" in refusal(sp, "add", URL, "--application", "bip")
+    assert "ne seront pas suivies" in sp("add", URL, "--application", "bip")
+    assert sp.data[0]["source_url"] is None
     web[URL] = complete_entity(root_attributes=DATED)
-    sp("add", URL, "--application", "bip")
+    sp("add", URL, "--application", "bip", "--replace")
     assert sp.data[0]["source_url"] == URL
+
+
+def test_an_application_is_not_taken_from_its_sp_by_a_slip(
+    sp: Terminal, file: Callable[[bytes], str]
+) -> None:
+    sp("add", file(complete_entity()), "--application", "bip")
+    other = complete_entity().replace(ENTITY_ID.encode(), b"https://autre.exemple.fr/saml")
+    assert "a déjà un fournisseur" in refusal(sp, "add", file(other), "--application", "bip")
+    assert "autre.exemple.fr" not in sp("list"), "nothing is half done"
+    assert sp.directory.attached == {ENTITY_ID: "bip"}
 
 
 def test_list_and_show(sp: Terminal, file: Callable[[bytes], str]) -> None:
     assert sp("list") == "Aucun fournisseur de service n'est enregistré."
     assert sp.data == [[]]
     sp("add", file(complete_entity()), "--application", "bip")
-    assert sp("list") == f"{ENTITY_ID} ({ENTITY_ID}) : actif, attributs bip"
+    assert sp("list") == f"{ENTITY_ID} ({ENTITY_ID}), application bip : actif, attributs bip"
     said = sp("show", ENTITY_ID)
     assert f"Réponses : {samples.ACS_URL} (HTTP-POST)" in said
     assert "Certificat de signature : CN=sp, jusqu'au 01/01/2060" in said
@@ -194,7 +216,9 @@ def test_disable_enable_remove(sp: Terminal, file: Callable[[bytes], str]) -> No
     assert ": désactivé," in sp("list")
     assert sp("enable", ENTITY_ID) == f"{ENTITY_ID} est activé."
     assert ": actif," in sp("list")
+    assert sp.directory.attached == {ENTITY_ID: "bip"}
     assert sp("remove", ENTITY_ID) == f"{ENTITY_ID} est retiré."
+    assert sp.directory.attached == {}
     assert "n'est enregistré" in refusal(sp, "remove", ENTITY_ID)
 
 
@@ -209,7 +233,9 @@ def test_check_judges_what_is_registered(
     assert refusal(sp, "check", ENTITY_ID) == f"Inutilisable : {ENTITY_ID}."
     assert "Erreur : Ligne 1 : ces métadonnées ont expiré le 31/12/2026" in sp.texts[0]
     assert "illisible" in sp("list")
-    assert sp("show", ENTITY_ID).startswith(f"{ENTITY_ID} (illisible) : inutilisable")
+    assert sp("show", ENTITY_ID).startswith(
+        f"{ENTITY_ID} (illisible), application bip : inutilisable"
+    )
     assert sp.data[0]["problem"]
 
 

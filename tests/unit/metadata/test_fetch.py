@@ -80,6 +80,10 @@ def test_only_http_addresses_are_asked(url: str) -> None:
     assert "n'est pas une adresse http" in refusal(url)
 
 
+def test_an_address_that_anybody_on_the_way_could_answer_for_is_refused() -> None:
+    assert "n'est pas chiffrée" in refusal("http://bip.exemple.fr/metadata")
+
+
 def test_an_endless_address_is_refused(site: Site) -> None:
     assert "n'est pas une adresse http" in refusal(f"{site.url}?{'a' * 1024}")
     assert site.paths == []

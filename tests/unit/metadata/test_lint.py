@@ -19,12 +19,11 @@ DAY = timedelta(days=1)
 def warnings(
     *children: str,
     choice: Choice = Choice(),  # noqa: B008 - frozen
-    source_url: str | None = None,
     **more: str,
 ) -> tuple[str, ...]:
     parsed = parse(entity(*children, **more), now=START)
     options = complete(choice, parsed, application="")
-    return examine(parsed, options, now=START, source_url=source_url)
+    return examine(parsed, options, now=START)
 
 
 def only(found: tuple[str, ...]) -> str:
@@ -173,9 +172,3 @@ def test_metadata_that_ends_soon() -> None:
     assert "expirent le 01/12/2026" in only(soon)
     late = warnings(key(der()), SLO, ACS, root_attributes='validUntil="2027-12-01T00:00:00Z"')
     assert late == ()
-
-
-def test_an_address_of_metadata_without_https() -> None:
-    found = warnings(key(der()), SLO, ACS, source_url="http://bip.exemple.fr/metadata")
-    assert "lues sans chiffrement" in only(found)
-    assert warnings(key(der()), SLO, ACS, source_url="https://bip.exemple.fr/metadata") == ()

@@ -15,7 +15,7 @@ from lxml import etree
 
 from idp.errors import SignatureRefused
 from idp.saml import xml
-from idp.saml.signature import sign_bytes, sign_canonical, verify_element
+from idp.saml.signature import sign_canonical, verify_element
 from idp.settings import Settings
 from idp.types import NameIDFormat
 from metadata.publish import entity_descriptor
@@ -45,9 +45,6 @@ class Signer:
     def sign_element(self, canonical: str, element_id: str) -> str:
         own = self._certificates[0].public_bytes(Encoding.PEM).decode().splitlines()
         return sign_canonical(canonical, element_id, self._key, "".join(own[1:-1]))
-
-    def sign_octets(self, octets: bytes) -> tuple[str, bytes]:
-        return "", sign_bytes(octets, self._key)
 
     def certificates(self) -> tuple[bytes, ...]:
         return tuple(each.public_bytes(Encoding.DER) for each in self._certificates)
@@ -104,7 +101,7 @@ def test_with_a_logo_it_validates_too(
 ) -> None:
     for logo, expected in (
         ("https://cig.exemple.fr/logo.png", "https://cig.exemple.fr/logo.png"),
-        ("/static/logo.png", settings.url("/static/logo.png")),
+        ("/srv/conf/logo.png", None),
     ):
         own = replace(settings, organization=replace(settings.organization, logo=logo))
         root = xml.parse(entity_descriptor(own, signer, START))

@@ -121,12 +121,18 @@ def test_the_portals_own_entity_id_is_refused(registry: Registry, settings: Sett
         registry.add(complete_entity(settings.entity_id), NOTHING, application="")
 
 
-def test_metadata_from_an_address_needs_an_end(registry: Registry) -> None:
-    with pytest.raises(MetadataError, match="validUntil"):
-        registry.add(complete_entity(), NOTHING, application="", source_url=URL)
+def test_metadata_from_an_address_are_followed_only_when_they_have_an_end(
+    registry: Registry,
+) -> None:
+    written = registry.add(complete_entity(), NOTHING, application="", source_url=URL)
+    assert "ne seront pas suivies" in written.registration.warnings[-1]
+    assert registry.find(ENTITY_ID).source_url is None
     dated = complete_entity(root_attributes=DATED)
-    registry.add(dated, NOTHING, application="", source_url=URL)
+    registry.replace(dated, NOTHING, source_url=URL)
     assert registry.find(ENTITY_ID).source_url == URL
+    with pytest.raises(MetadataError, match="validUntil"):
+        registry.refresh(ENTITY_ID, complete_entity())
+    assert registry.find(ENTITY_ID).source_url == URL, "the last good copy stays"
 
 
 def test_a_replacement_tells_what_changed(registry: Registry, journal: Journal) -> None:

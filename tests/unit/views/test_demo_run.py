@@ -18,7 +18,14 @@ from idp.errors import ConfigurationError
 from tests.common.ports import free_port, free_ports
 from tests.common.processes import REPOSITORY, answers, running
 from views.demo.children import Child, delay
-from views.demo.supervisor import Stopping, Supervisor, pid_file, refuse_taken, write_public_url
+from views.demo.supervisor import (
+    Stopping,
+    Supervisor,
+    pid_file,
+    refuse_taken,
+    served_sp_port,
+    write_local_ini,
+)
 
 PARENT = """
 import os, sys, time
@@ -151,9 +158,11 @@ def test_a_dead_servers_number_is_replaced(tmp_path: Path) -> None:
 
 
 def test_the_public_url_is_written(tmp_path: Path) -> None:
-    write_public_url(tmp_path, 7000)
+    assert served_sp_port(tmp_path) is None
+    write_local_ini(tmp_path, 7000, 7001)
+    assert served_sp_port(tmp_path) == 7001
     text = (tmp_path / "local.ini").read_text()
-    assert text == "[app:main]\nconvergences.public_url = http://localhost:7000\n"
+    assert "[app:main]\nconvergences.public_url = http://localhost:7000\n" in text
 
 
 def test_the_server_starts_without_what_it_does_not_need(tmp_path: Path) -> None:

@@ -38,7 +38,11 @@ def test_the_first_mail_says_what_the_guide_says(settings: Settings) -> None:
     )
     assert "avec cet identifiant [zoe@ville.example]" in mail.text
     assert "http://localhost:6543" in mail.text
-    assert "« Première visite »" in mail.text
+    assert mail.html is not None
+    for body in (mail.text, mail.html):
+        assert "Première visite" not in body, "no page offers it yet"
+        assert "adressez-vous à votre référent administrateur" in body
+        assert settings.organization.correspondant in body
     assert "Bonjour Zoé D'ÉTÉ <B>," in mail.text
 
 

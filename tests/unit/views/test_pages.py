@@ -5,7 +5,6 @@ import re
 import pytest
 from webtest import TestApp, TestResponse
 
-from idp.services import Services
 from idp.types import Entitlement, HeldRole, Referent
 from tests.common.clock import START
 from tests.common.memory_directory import MemoryDirectory
@@ -13,7 +12,7 @@ from tests.unit.views.conftest import sign_in
 from views.templating import Icons
 
 PUBLIC = ["/connexion", "/accessibilite", "/donnees-personnelles", "/mentions-legales"]
-PERSONAL = ["/", "/profil", "/aia", "/deconnexion"]
+PERSONAL = ["/", "/profil", "/deconnexion"]
 
 INLINE = re.compile(
     r"<style|<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE
@@ -70,10 +69,9 @@ def test_the_portal_shows_what_may_be_opened(app: TestApp) -> None:
     sign_in(app, "agent@ville.example")
     html = app.get("/").html
     links = {link.text: link["href"] for link in html.select(".tile a")}
-    assert links == {
-        "BIP": "/saml/sso/init?sp=https%3A%2F%2Fbip.example%2Fmetadata",
-        "Annuaire des Identités et des Accès": "/aia",
-    }
+    assert links == {"BIP": "/saml/sso/init?sp=https%3A%2F%2Fbip.example%2Fmetadata"}
+    names = [name.text.strip() for name in html.select(".tile-name")]
+    assert names == ["BIP", "Annuaire des Identités et des Accès"]
 
 
 @pytest.mark.usefixtures("agent")
@@ -99,7 +97,8 @@ def test_somebody_without_roles_learns_whom_to_ask(
     directory.add_mandate(referent, "rh-a", ("bip",))
     sign_in(app, "sans@ville.example")
     html = app.get("/").html
-    assert [link["href"] for link in html.select(".tile a")] == ["/aia"]
+    names = [name.text.strip() for name in html.select(".tile-name")]
+    assert names == ["Annuaire des Identités et des Accès"]
     assert "Rita Referent" in html.select_one(".empty").text
 
 
@@ -110,29 +109,6 @@ def test_the_profile_lists_structures_and_roles(app: TestApp) -> None:
     assert "cig-pc / Ville <A>" in [fact.text for fact in html.select(".facts dd")]
     row = [cell.text for cell in html.select(".table tbody tr")[0].find_all(["th", "td"])]
     assert row == ["BIP", "Lecteur", "cig-pc / Ville <A>"]
-
-
-@pytest.mark.usefixtures("agent")
-def test_the_tile_of_the_aia_enters_it(app: TestApp, services: Services) -> None:
-    sign_in(app, "agent@ville.example")
-    token = app.cookies["convergences"]
-    before = services.sessions.find(token)
-    assert before is not None
-    assert before.aia_until is None
-    app.get("/aia")
-    after = services.sessions.find(token)
-    assert after is not None
-    assert after.aia_until is not None
-
-
-@pytest.mark.usefixtures("agent")
-def test_signing_out_asks_ends_the_session_and_says_what_stays(app: TestApp) -> None:
-    sign_in(app, "agent@ville.example")
-    response = app.get("/deconnexion").forms[0].submit()
-    check(response)
-    assert "Vous êtes déconnecté du portail" in response.text
-    assert "Bienvenue" not in response.text
-    app.get("/profil", status=303)
 
 
 @pytest.mark.usefixtures("agent")
@@ -198,6 +174,7 @@ def test_the_choice_of_a_structure_and_the_refusal(app: TestApp) -> None:
         application_label="BIP",
         entitlements=(entitlement,),
         flow="f-1",
+        notice=None,
     )
     assert "<h1>Pour quelle structure travaillez-vous&nbsp;?</h1>" in page
     assert 'name="membership" value="m-1"' in page

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509 import load_pem_x509_certificate
 from lxml import etree
 
-from idp.errors import MetadataError
+from idp.errors import UnusableServiceProvider
 from idp.saml import names
 from idp.saml.assertion import ResponseDraft, build_response, build_status_response
 from idp.saml.bindings import encode_post
-from idp.saml.signature import sign_bytes, sign_canonical
+from idp.saml.signature import sign_canonical
 from idp.saml.xml import canonicalize, parse
 from idp.types import (
     AcceptedRequest,
@@ -69,9 +69,6 @@ class Signer:
     def sign_element(self, canonical: str, element_id: str) -> str:
         certificate = b64encode(self.certificate).decode()
         return sign_canonical(canonical, element_id, self.key, certificate)
-
-    def sign_octets(self, octets: bytes) -> tuple[str, bytes]:
-        return names.RSA_SHA256, sign_bytes(octets, self.key)
 
     def certificates(self) -> tuple[bytes, ...]:
         return (self.certificate,)
@@ -175,7 +172,7 @@ def test_an_encrypted_assertion_is_read_by_the_sp_alone(
 def test_encryption_follows_the_registration(signer: Signer) -> None:
     plain = build_response(ACCEPTED, provider(SECRETIVE, encrypt=Encrypt.NEVER), DRAFT, signer)
     assert "lea@vitry.example" in plain
-    with pytest.raises(MetadataError):
+    with pytest.raises(UnusableServiceProvider):
         build_response(ACCEPTED, provider(encrypt=Encrypt.ALWAYS), DRAFT, signer)
 
 
