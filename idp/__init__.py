@@ -23,7 +23,8 @@ def main(global_config: dict[str, str], **settings: str) -> "Router":
     Raises:
         ConfigurationError: a setting, the directory or the registry is missing or wrong.
     """
-    return make_app(from_mapping(settings, here=Path(global_config["here"])))
+    # Served on the address of the .ini, wherever `make run` served this folder before.
+    return make_app(from_mapping(settings, here=Path(global_config["here"]), local=False))
 
 
 def make_app(settings: Settings, services: "Services | None" = None) -> "Router":

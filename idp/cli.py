@@ -23,7 +23,7 @@ import click
 
 from idp import log
 from idp.context import Origin, acting
-from idp.db import DatabaseError
+from idp.db import DatabaseError, check_there_is_one
 from idp.errors import ConfigurationError, ConvergencesError, DirectoryError
 from idp.services import Services, build, import_models
 from idp.settings import Settings, from_file
@@ -59,6 +59,7 @@ class Cli:
             ConfigurationError: a setting or a plug-in is missing or wrong.
         """
         import_models(self.settings)
+        check_there_is_one(self.settings.database_url)
         return build(self.settings)
 
     def say(self, text: str, data: object = None) -> None:

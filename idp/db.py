@@ -32,10 +32,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+from idp.errors import ConfigurationError
 
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_label)s",
@@ -229,6 +231,30 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def check_there_is_one(url: str) -> None:
+    """See that a database can be at this URL, before one is made by a slip of the keyboard.
+
+    Raises:
+        ConfigurationError: another kind of database, or an SQLite file that is not there.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ConfigurationError(
+            "convergences.database_url is neither sqlite:// nor postgresql://",
+            public="L'adresse de la base de données doit commencer par sqlite:// ou postgresql://.",
+        )
+    in_file = parsed.get_backend_name() == "sqlite" and parsed.database
+    if in_file and not Path(in_file).exists():
+        raise ConfigurationError(
+            f"no database {in_file}",
+            public=f"Il n'y a pas de base de données à l'adresse {in_file}. Vérifiez VAR et "
+            "DATABASE_URL, ou préparez-la avec « convergences migrate ».",
+        )
 
 
 def _engine(url: str) -> Engine:

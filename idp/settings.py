@@ -99,15 +99,19 @@ class Settings:
         return self.public_url + path
 
 
-def from_mapping(raw: Mapping[str, str], *, here: Path) -> Settings:
+def from_mapping(raw: Mapping[str, str], *, here: Path, local: bool = True) -> Settings:
     """Read settings; ``here`` is the folder of the .ini, against which paths are resolved.
+
+    ``local`` takes the public URL that ``make run`` left in ``$VAR/local.ini``.
 
     Raises:
         ConfigurationError: a key is missing or wrong; the cause names it.
     """
     read = _Reader(raw)
     var = here / (os.environ.get("VAR") or read.text("convergences.var", "var"))
-    public_url = _public_url(_local_public_url(var) or read.text("convergences.public_url"))
+    public_url = _public_url(
+        (_local_public_url(var) if local else None) or read.text("convergences.public_url")
+    )
     secret_file = var / read.text("convergences.secret_file", "secret")
     settings = Settings(
         public_url=public_url,

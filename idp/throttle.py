@@ -58,6 +58,9 @@ FREE_FAILURES = 5
 
 LONGEST_DELAY = timedelta(seconds=60)
 
+UNDER_WAY = 64
+"""Attempts that may be under way at once before any was found wrong: nobody has failed yet."""
+
 FREE_FAILURES_IN_ALL = 100
 """Failures of one login without a delay over all networks; each further hundred adds a second."""
 
@@ -71,13 +74,17 @@ WINDOW = timedelta(hours=1)
 
 
 class ThrottleRow(Base):
-    """Failures of one subject (a login's hash) in one bucket."""
+    """Failures of one subject (a login's hash) in one bucket.
+
+    An attempt counts as a failure while its password is checked; ``settled`` are those found wrong.
+    """
 
     __tablename__ = "throttle"
 
     bucket: Mapped[str] = mapped_column(String(80), primary_key=True)
     subject: Mapped[str] = mapped_column(String(64), primary_key=True)
     failures: Mapped[int]
+    settled: Mapped[int]
     last_failed_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -89,9 +96,17 @@ _ROW = (
 _SET = (
     update(_table)
     .where(*_ROW)
-    .values(failures=bindparam("count"), last_failed_at=bindparam("failed_at"))
+    .values(
+        failures=bindparam("count"),
+        settled=bindparam("found_wrong"),
+        last_failed_at=bindparam("failed_at"),
+    )
 )
-_TOUCH = update(_table).where(*_ROW).values(last_failed_at=bindparam("failed_at"))
+_SETTLE = (
+    update(_table)
+    .where(*_ROW)
+    .values(settled=_table.c.settled + 1, last_failed_at=bindparam("failed_at"))
+)
 _CLEAR = delete(_table).where(*_ROW)
 _TAKE_BACK = (
     update(_table).where(*_ROW, _table.c.failures > 0).values(failures=_table.c.failures - 1)
@@ -113,6 +128,7 @@ class Throttle:
             bucket=bindparam("of_bucket"),
             subject=bindparam("of_subject"),
             failures=0,
+            settled=0,
             last_failed_at=bindparam("failed_at"),
         )
         # Changes nothing, but locks the row until the commit: attempts of one login are counted
@@ -120,7 +136,7 @@ class Throttle:
         self._lock = insert.on_conflict_do_update(
             index_elements=[_table.c.bucket, _table.c.subject],
             set_={"failures": literal_column("throttle.failures")},
-        ).returning(_table.c.failures, _table.c.last_failed_at)
+        ).returning(_table.c.failures, _table.c.settled, _table.c.last_failed_at)
 
     def attempt(self, login: str, address: str, device: str | None = None) -> None:
         """Count an attempt on this login as a failure, and commit that.
@@ -152,7 +168,7 @@ class Throttle:
         with self._db.unit_of_work() as work:
             for bucket in buckets:
                 values = {"of_bucket": bucket, "of_subject": subject, "failed_at": now}
-                work.connection().execute(_TOUCH, values)
+                work.connection().execute(_SETTLE, values)
 
     def succeeded(self, login: str, address: str, device: str | None = None) -> None:
         """The password was right: forget the failures of this login here.
@@ -184,13 +200,14 @@ class Throttle:
     ) -> None:
         now = self._clock.now()
         row = {"of_bucket": bucket, "of_subject": subject, "failed_at": now}
-        failures, last_failed_at = connection.execute(self._lock, row).one()
+        failures, settled, last_failed_at = connection.execute(self._lock, row).one()
         if last_failed_at <= now - WINDOW:
-            failures = 0
+            failures = settled = 0
         # A clock that was set back, or another server's that is ahead, makes nobody wait longer.
         begin = min(last_failed_at, now)
-        _refuse(begin + delay(failures) - now, f"{failures} failures of this login")
-        connection.execute(_SET, {**row, "count": failures + 1})
+        if settled or failures >= UNDER_WAY:
+            _refuse(begin + delay(failures) - now, f"{failures} failures of this login")
+        connection.execute(_SET, {**row, "count": failures + 1, "found_wrong": settled})
 
     def _refuse_address(self, connection: Connection, bucket: str) -> None:
         now = self._clock.now()

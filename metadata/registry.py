@@ -25,6 +25,8 @@ from metadata.tables import ServiceProviderRow
 REVISION = "service_provider"
 BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)  # no validUntil has passed then
 
+SUSPENDED = "La connexion à cette application est suspendue. Adressez-vous au correspondant."
+
 log = logging.getLogger(__name__)
 
 
@@ -60,10 +62,16 @@ class ServiceProviders:
         held = self._snapshot.get()
         found = held.enabled.get(entity_id)
         if found is None:
-            raise UnknownServiceProvider(f"no enabled service provider {entity_id[:200]!r}")
+            known = any(each.entity_id == entity_id for each in held.every)
+            raise UnknownServiceProvider(
+                f"no enabled service provider {entity_id[:200]!r}",
+                public=SUSPENDED if known else None,
+            )
         end = held.valid_until.get(entity_id)
         if end is not None and end <= self._clock.now():
-            raise UnknownServiceProvider(f"the metadata of {entity_id} expired on {end}")
+            raise UnknownServiceProvider(
+                f"the metadata of {entity_id} expired on {end}", public=SUSPENDED
+            )
         return found
 
     def all(self) -> Sequence[ServiceProvider]:

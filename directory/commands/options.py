@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., None])
 
 
+FIRST_YEAR, LAST_YEAR = 2000, 2999
+
+
 class Day(click.ParamType[date]):
     """A day, ``2026-11-20`` or ``20/11/2026``."""
 
@@ -33,9 +36,14 @@ class Day(click.ParamType[date]):
         """
         for form in ("%Y-%m-%d", "%d/%m/%Y"):
             with suppress(ValueError):
-                return datetime.strptime(str(value), form).replace(tzinfo=UTC).date()
+                day = datetime.strptime(str(value), form).replace(tzinfo=UTC).date()
+                if FIRST_YEAR <= day.year <= LAST_YEAR:
+                    return day
         raise click.BadParameter(
-            f"« {value} » n'est pas une date (AAAA-MM-JJ ou JJ/MM/AAAA).", ctx, param
+            f"« {value} » n'est pas une date (AAAA-MM-JJ ou JJ/MM/AAAA, de {FIRST_YEAR} à "
+            f"{LAST_YEAR}).",
+            ctx,
+            param,
         )
 
 

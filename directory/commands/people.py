@@ -115,7 +115,8 @@ def account_add(
         remedy = f"« convergences account restore {mail_key(email)} »"
         raise AlreadyExists(error.cause, public=f"{error.public} Tapez {remedy}.") from error
     what = "Compte créé" if added.created else "Rattachement ajouté au compte"
-    cli.say(" ".join((f"{what} : {added.mail}.", *added.warnings)), asdict(added))
+    kept = () if added.created or password is None else ("Son mot de passe n'est pas changé.",)
+    cli.say(" ".join((f"{what} : {added.mail}.", *kept, *added.warnings)), asdict(added))
 
 
 @account.command("lock")

@@ -93,7 +93,8 @@ class Accounts:
         With a password, it is hashed before the transaction, unless the caller's is open already.
 
         A known address adds a membership to its account, whose name stays as it is: effective at
-        once when it is his first or the command line adds it, else once he confirms it.
+        once when it is his first or the command line adds it, else once he confirms it. Its
+        password stays as well.
 
         Raises:
             NotFound: no such structure.
@@ -115,7 +116,8 @@ class Accounts:
             plan = self._plan(session, actor, person, structure, accept_generic)
             account = plan.account or self._create(session, person, plan)
             membership = self._join(session, actor, account, plan.where, person.fields)
-            if password is not None and hashed is not None:
+            # Somebody who is known keeps the password that he chose.
+            if plan.account is None and password is not None and hashed is not None:
                 self._check_password(session, actor, account, password)
                 self._store(account, hashed)
             if not no_mail:

@@ -31,7 +31,9 @@ def test_the_checks_see_what_they_look_for(visitors: Visitors) -> None:
     assert cut_off(visit.page) == violations(visit.page) == visit.complaints == []
     visit.page.evaluate("""() => {
       const word = "x".repeat(90);
-      document.querySelector(".lead").innerHTML = `<img src="/favicon.ico">${word}`;
+      const lead = document.querySelector(".lead");
+      lead.innerHTML = `<img src="/static/x/nothing.png">${word}`;
+      lead.style.whiteSpace = "nowrap";
       document.head.append(Object.assign(document.createElement("script"), {text: "1"}));
     }""")
     assert "x" * 90 in cut_off(visit.page)

@@ -91,7 +91,9 @@ CUT_OFF = """() => {
       }
     }
     const lines = [...range.getClientRects()];
-    if (!skipped && lines.some((line) => line.right > right + 1 || line.left < left - 1)) {
+    const beyond = (line) =>
+      line.right > right + 1 || (line.left < left - 1 && line.right > 0);
+    if (!skipped && lines.some(beyond)) {
       found.push(node.data.trim());
     }
   }

@@ -212,6 +212,7 @@ def upgrade() -> None:
         sa.Column("bucket", sa.String(length=80), nullable=False),
         sa.Column("subject", sa.String(length=64), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("settled", sa.Integer(), nullable=False),
         sa.Column("last_failed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("bucket", "subject", name=op.f("pk_throttle")),
     )

@@ -15,7 +15,7 @@ from directory.commands import register
 from directory.demonstration import PASSWORD, load
 from directory.models import Account, Assignment, Mandate, Structure
 from idp.cli import _wrap
-from idp.errors import AlreadyExists, ConvergencesError, NotFound
+from idp.errors import AlreadyExists, BadCredentials, ConvergencesError, NotFound
 from idp.passwords import Passwords
 from idp.services import Services
 from idp.types import NotEntitled
@@ -163,6 +163,18 @@ def test_known_address_gets_a_confirmed_membership(run: Runner) -> None:
     added = run.ok(*words, "--structure", "cig")
     assert isinstance(added, dict)
     assert (added["created"], added["confirmed"]) == (False, True)
+
+
+def test_known_address_keeps_the_password_of_its_owner(run: Runner, services: Services) -> None:
+    words = ("--name", "X", "--first-name", "Y", "--password-stdin", "--structure")
+    own, other = "le sel de la mer 94", "un autre que le sien 75"
+    run.ok("account", "add", "one@ville.fr", *words, "a", stdin=own)
+    run.ok("account", "add", "one@ville.fr", *words, "cig", stdin=other)
+
+    assert "Son mot de passe n'est pas changé." in run.cli.said[-1][0]
+    assert services.directory.authenticate("one@ville.fr", own)
+    with pytest.raises(BadCredentials):
+        services.directory.authenticate("one@ville.fr", other)
     assert add(run, "rh@ville.fr")["warnings"]  # type: ignore[index]
 
 
@@ -232,6 +244,8 @@ def test_end_is_kept_until_it_is_removed(run: Runner, services: Services, never:
     [
         ("assign", "x@y.fr", "--structure", "a", "--role", "bip"),
         ("assign", "x@y.fr", "--structure", "a", "--role", "bip:l", "--from", "31/02/2026"),
+        ("assign", "x@y.fr", "--structure", "a", "--role", "bip:l", "--until", "9999-12-31"),
+        ("assign", "x@y.fr", "--structure", "a", "--role", "bip:l", "--until", "0001-01-01"),
         (
             "unassign",
             "x@y.fr",

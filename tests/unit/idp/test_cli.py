@@ -237,6 +237,26 @@ def test_a_database_that_is_gone_is_one_line(run: Run, config: Path, tmp_path: P
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("sqlite:///{folder}/absent.sqlite", "Il n'y a pas de base de données à l'adresse"),
+        ("mysql://x/y", "doit commencer par sqlite:// ou postgresql://"),
+        ("nothing at all", "doit commencer par sqlite:// ou postgresql://"),
+    ],
+)
+def test_a_slip_in_the_database_s_address_makes_no_database(
+    run: Run, config: Path, tmp_path: Path, url: str, text: str
+) -> None:
+    _add(config, f"convergences.database_url = {url.format(folder=tmp_path)}")
+    result = run("greet", "a")
+
+    assert result.exit_code == 1
+    assert text in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "absent.sqlite").exists()
+
+
 def test_a_room_that_cannot_be_loaded_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = [EntryPoint("cave", "nulle.part:register", "convergences.commands")]
     monkeypatch.setattr(module, "entry_points", lambda **_group: broken)

@@ -149,6 +149,18 @@ def test_a_mail_arrives_whole(
     assert html.get_content().strip() == "<p>Bonjour, été</p>"
 
 
+def test_a_subject_keeps_its_spaces_between_accents(
+    database: Database, clock: FakeClock, smtp: OutboxSender, server: Server
+) -> None:
+    subject = "[Portail des applications du CIG] Un agent est rattaché à Évry, été à côté"
+    mailer = Mailer(database, clock, lambda _kind, _parameters: MailText(subject, "x"))
+    mailer.send("lea@b.fr", "k", {})
+    smtp.send_waiting()
+
+    (message,) = server.messages()
+    assert message["Subject"] == subject
+
+
 def test_what_is_sent_is_not_sent_again_and_its_text_is_erased(
     mailer: Mailer, smtp: OutboxSender, server: Server, database: Database, clock: FakeClock
 ) -> None:

@@ -8,6 +8,7 @@ from idp.db import Database
 from idp.errors import Throttled
 from idp.throttle import (
     LOGINS_PER_ADDRESS,
+    UNDER_WAY,
     Throttle,
     ThrottleRow,
     device_token,
@@ -25,9 +26,16 @@ def throttle(database: Database, clock: FakeClock) -> Throttle:
     return Throttle(database, clock)
 
 
-def fail(throttle: Throttle, times: int, login: str = "a@b.fr", address: str = HOME) -> None:
+def fail(
+    throttle: Throttle,
+    times: int,
+    login: str = "a@b.fr",
+    address: str = HOME,
+    device: str | None = None,
+) -> None:
     for _ in range(times):
-        throttle.attempt(login, address)
+        throttle.attempt(login, address, device)
+        throttle.failed(login, address, device)
 
 
 def test_the_delay_grows_after_five_failures(throttle: Throttle, clock: FakeClock) -> None:
@@ -42,6 +50,25 @@ def test_the_delay_grows_after_five_failures(throttle: Throttle, clock: FakeCloc
         throttle.attempt("a@b.fr", HOME)
 
     assert delays == [2, 4, 8, 16, 32, 60, 60]
+
+
+def test_nobody_is_refused_for_what_is_still_being_checked(throttle: Throttle) -> None:
+    for _ in range(UNDER_WAY):
+        throttle.attempt("a@b.fr", HOME)
+    with pytest.raises(Throttled):
+        throttle.attempt("a@b.fr", HOME)
+
+    throttle.succeeded("a@b.fr", HOME)
+    throttle.attempt("a@b.fr", HOME)
+
+
+def test_one_wrong_password_ends_the_patience_with_many_at_once(throttle: Throttle) -> None:
+    for _ in range(10):
+        throttle.attempt("a@b.fr", HOME)
+    throttle.failed("a@b.fr", HOME)
+
+    with pytest.raises(Throttled):
+        throttle.attempt("a@b.fr", HOME)
 
 
 def test_what_is_refused_is_not_counted(throttle: Throttle, clock: FakeClock) -> None:
@@ -164,8 +191,7 @@ def test_success_elsewhere_gives_a_stranger_nothing(throttle: Throttle, clock: F
 
 
 def test_a_known_device_has_a_delay_of_its_own(throttle: Throttle) -> None:
-    for _ in range(5):
-        throttle.attempt("a@b.fr", HOME, "device")
+    fail(throttle, 5, device="device")
 
     with pytest.raises(Throttled):
         throttle.attempt("a@b.fr", HOME, "device")

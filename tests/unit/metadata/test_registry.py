@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.audit import AuditEvent
-from idp.errors import AlreadyExists, MetadataError, NotFound
+from idp.errors import AlreadyExists, MetadataError, NotFound, UnknownServiceProvider
 from idp.services import Core, Services
 from idp.settings import Settings
 from idp.types import Encrypt, NameIDFormat, Sign, Structures
@@ -258,6 +258,10 @@ def test_disable_enable_remove(
     assert [each.entity_id for each in providers.all()] == [OTHER, ENTITY_ID]
     registry.disable(ENTITY_ID)
     registry.disable(ENTITY_ID)
+    monotonic(2)
+    with pytest.raises(UnknownServiceProvider) as refused:
+        providers.get(ENTITY_ID)
+    assert "suspendue" in refused.value.public
     monotonic(1.1)
     assert not known(providers)
     assert [each.enabled for each in providers.all()] == [True, False]
