@@ -4,7 +4,7 @@
 so that SQLAlchemy's cache compiles each once; all of them are bounded, none runs per row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -296,7 +296,12 @@ def _entitlements(rows: Sequence[Row[Any]]) -> tuple[Entitlement, ...]:
             application_id=row.application_identifier,
             phone=row.phone,
         )
-        for membership_id, row in sorted(
-            memberships.items(), key=lambda item: (search_key(item[1].label_path), item[0])
-        )
+        for membership_id, row in _by_path(memberships)
     )
+
+
+def _by_path(memberships: dict[str, Row[Any]]) -> Iterable[tuple[str, Row[Any]]]:
+    """In the order of the paths; folding one path to order it alone would be a waste."""
+    if len(memberships) == 1:
+        return memberships.items()
+    return sorted(memberships.items(), key=lambda item: (search_key(item[1].label_path), item[0]))

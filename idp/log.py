@@ -56,6 +56,8 @@ def configure(*, demonstration: bool, stream: TextIO | None = None) -> None:
         foreign.propagate = True
     # At INFO it writes every statement with its parameters, hashes of passwords included.
     logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
+    # It tells at each command which kind of database it found.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 
