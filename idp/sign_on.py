@@ -163,13 +163,14 @@ class SignOn:
         Raises:
             StatusError: the SP is to be told why not (:meth:`decline`).
             ReplayedMessage, UnknownFlow: it was answered meanwhile.
+            UnknownServiceProvider, UnknownEndpoint: the SP is gone, or its address, since it asked.
         """
         if session is None or must_authenticate(session, accepted):
             return _passive_or(accepted, NoPassive("nobody is signed in"), SignInNeeded())
         found = self._directory.entitlements(session.subject_id, accepted.entity_id)
         if isinstance(found, NotEntitled):
             return self._not_entitled(session, accepted, found, flow)
-        service_provider = self._service_providers.get(accepted.entity_id)
+        service_provider = self._still_registered(accepted)
         entitlements = _chosen(found, session, service_provider)
         if not entitlements:
             choice = ChoiceNeeded(found)
@@ -190,8 +191,9 @@ class SignOn:
 
         Raises:
             ReplayedMessage, UnknownFlow: it was answered meanwhile.
+            UnknownServiceProvider, UnknownEndpoint: the SP is gone, or its address, since it asked.
         """
-        service_provider = self._service_providers.get(accepted.entity_id)
+        service_provider = self._still_registered(accepted)
         response = build_status_response(
             accepted,
             issuer=self._issuer,
@@ -213,6 +215,12 @@ class SignOn:
         refusals.labels(cause=error.code).inc()
         logger.info("sign-on.declined", entity_id=accepted.entity_id, cause=error.cause)
         return _posted(service_provider, accepted, response)
+
+    def _still_registered(self, accepted: AcceptedRequest) -> ServiceProvider:
+        """The SP as it is now: a sign-on may have waited an hour while its metadata changed."""
+        service_provider = self._service_providers.get(accepted.entity_id)
+        authn_request.find_acs(service_provider, url=accepted.acs)
+        return service_provider
 
     def _not_entitled(
         self,

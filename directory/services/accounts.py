@@ -105,9 +105,8 @@ class Accounts:
             DirectoryError: a text or the password is wrong, or the address is generic and that
                 was not accepted.
         """
-        if password is None:
-            hashed = None
-        else:
+        hashed = None
+        if password is not None:
             with self._core.db.reading() as session:
                 plan = self._plan(session, actor, person, structure, accept_generic)
                 self._check_first(session, actor, person, plan, password)

@@ -127,7 +127,7 @@ def test_without_a_role_the_person_learns_why_and_whom_to_ask(anyhow: Visit) -> 
     for name in APPLICATIONS:
         page.goto(visit.demonstration.sp(f"{name}/"))
         heading = page.get_by_role("heading", level=1)
-        expect(heading).to_have_text(f"Vous n'avez pas accès à {LABELS[name]}")
+        expect(heading).to_have_text(f"Vous n'avez pas accès à l'application {LABELS[name]}")
         expect(page.get_by_text("Rémi Lefèvre")).to_be_visible()
         expect(page.get_by_role("link", name="referent@demo.example")).to_be_visible()
         assert visit.whoami(name) is None

@@ -11,6 +11,7 @@ from webtest import TestApp
 from idp.audit import AuditEvent
 from idp.saml.names import q
 from idp.types import NameIDFormat
+from metadata.options import Choice
 from metadata.registry import Registry
 from tests.common.fake_sp import SAML, SAMLP, FakeSP, status_of
 from tests.functional.conftest import Visitor, World, text_of, tile_of
@@ -285,6 +286,21 @@ def test_a_disabled_sp_is_refused(code: str, world: World, visitor: Visitor) -> 
     world.services.service_providers._snapshot.forget()
     visitor.sign_in("agent")
     answer = visitor.open(sp, now=world.now)[1]
+    assert answer.status_int == 400
+    assert "SAMLResponse" not in answer.text
+
+
+def test_nothing_goes_to_an_address_that_left_the_metadata_meanwhile(
+    world: World, visitor: Visitor
+) -> None:
+    sp = world.sps["net-cap"]
+    _, page = visitor.open(sp, now=world.now)
+    moved = sp.metadata().replace(f'"{sp.acs}"'.encode(), b'"https://net-cap.example/new"')
+    Registry(world.services.core).replace(moved, Choice())
+    world.services.service_providers._snapshot.forget()
+    form = next(one for one in page.forms.values() if one.action.endswith("/saml/sso/annuler"))
+    assert "SAMLResponse" not in form.submit(status=400).text
+    answer = visitor.sign_in("agent", page)
     assert answer.status_int == 400
     assert "SAMLResponse" not in answer.text
 

@@ -248,7 +248,7 @@ def test_a_transient_name_is_new_each_time(
 def test_without_a_role_nothing_leaves(sp: RealSP, site: Site, visitor: Visitor) -> None:
     page = visitor.reach(sp.page(site), "zoe")
     assert page.status == 403
-    assert f"Vous n'avez pas accès à {label(sp, site)}" in page.text
+    assert f"Vous n'avez pas accès à l'application {label(sp, site)}" in page.text
     assert responses(visitor.trace) == []
     assert_no_session(sp, site, visitor)
 
