@@ -295,6 +295,7 @@ def _entitlements(rows: Sequence[Row[Any]]) -> tuple[Entitlement, ...]:
             function=row.function,
             application_id=row.application_identifier,
             phone=row.phone,
+            password_changed_at=row.password_changed_at,
         )
         for membership_id, row in _by_path(memberships)
     )

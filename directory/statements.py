@@ -93,6 +93,7 @@ ENTITLEMENTS = (
         ACCOUNT.c.mail,
         ACCOUNT.c.given_name,
         ACCOUNT.c.sn,
+        ACCOUNT.c.password_changed_at,
         MEMBERSHIP.c.public_id.label("membership_id"),
         MEMBERSHIP.c.service,
         MEMBERSHIP.c.function,

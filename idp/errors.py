@@ -14,9 +14,10 @@
     │   └── UnknownFlow             a sign-on that is no longer waiting (lost, expired, answered)
     ├── StatusError             the request is genuine and the answer is no: a status for the SP
     │   ├── NoPassive, NoAuthnContext, InvalidNameIDPolicy, UnknownPrincipal
-    │   ├── AuthnFailed, RequestDenied
+    │   └── AuthnFailed, RequestDenied, RequestUnsupported
     ├── AuthenticationFailed    sign-in refused; the same public text whatever the cause
     │   ├── BadCredentials, AccountUnusable, Throttled
+    ├── Busy                    too many people sign in at once: come back in a moment
     ├── NotAllowed              the decider said no; outside one's scope it reads as absent (404)
     ├── DirectoryError          an operation on people or rights that the rules refuse, in words
     │   └── NotFound, AlreadyExists
@@ -113,12 +114,21 @@ class UnknownFlow(ProtocolError):
 
 
 class StatusError(ConvergencesError):
-    """A genuine request whose answer is no: ``status`` and ``sub_status`` go to the SP."""
+    """A genuine request whose answer is no: ``status`` and ``sub_status`` go to the SP.
+
+    So does ``message``: one English sentence for the SP's developer that says why, and never says
+    anything about the person. [SAMLCore] 3.2.2.3.
+    """
 
     code = "status"
     http_status = 403
     status: ClassVar[str] = "urn:oasis:names:tc:SAML:2.0:status:Responder"
     sub_status: ClassVar[str] = ""
+    status_message: ClassVar[str] = ""
+
+    def __init__(self, cause: str = "", *, message: str | None = None) -> None:
+        super().__init__(cause)
+        self.message = message or self.status_message
 
 
 class NoPassive(StatusError):
@@ -126,6 +136,7 @@ class NoPassive(StatusError):
 
     code = "no-passive"
     sub_status = "urn:oasis:names:tc:SAML:2.0:status:NoPassive"
+    status_message = "IsPassive was set, and the person would have had to be asked something."
 
 
 class NoAuthnContext(StatusError):
@@ -133,6 +144,9 @@ class NoAuthnContext(StatusError):
 
     code = "no-authn-context"
     sub_status = "urn:oasis:names:tc:SAML:2.0:status:NoAuthnContext"
+    status_message = (
+        "The sign-in of this identity provider does not meet the RequestedAuthnContext."
+    )
 
 
 class InvalidNameIDPolicy(StatusError):
@@ -141,6 +155,7 @@ class InvalidNameIDPolicy(StatusError):
     code = "invalid-name-id-policy"
     status = "urn:oasis:names:tc:SAML:2.0:status:Requester"
     sub_status = "urn:oasis:names:tc:SAML:2.0:status:InvalidNameIDPolicy"
+    status_message = "The NameIDPolicy's Format is not one that this service provider may have."
 
 
 class UnknownPrincipal(StatusError):
@@ -148,6 +163,7 @@ class UnknownPrincipal(StatusError):
 
     code = "unknown-principal"
     sub_status = "urn:oasis:names:tc:SAML:2.0:status:UnknownPrincipal"
+    status_message = "The person who is signed in is not the one that the request's Subject names."
 
 
 class AuthnFailed(StatusError):
@@ -155,6 +171,7 @@ class AuthnFailed(StatusError):
 
     code = "authn-failed"
     sub_status = "urn:oasis:names:tc:SAML:2.0:status:AuthnFailed"
+    status_message = "The person chose not to sign in."
 
 
 class RequestDenied(StatusError):
@@ -162,6 +179,15 @@ class RequestDenied(StatusError):
 
     code = "request-denied"
     sub_status = "urn:oasis:names:tc:SAML:2.0:status:RequestDenied"
+    status_message = "The person is signed in and may not open this application now."
+
+
+class RequestUnsupported(StatusError):
+    """What the request asks of the assertion is given to nobody here. [SAMLCore] 3.2.2.2."""
+
+    code = "request-unsupported"
+    sub_status = "urn:oasis:names:tc:SAML:2.0:status:RequestUnsupported"
+    status_message = "This identity provider does not support what the request asks."
 
 
 class AuthenticationFailed(ConvergencesError):
@@ -206,6 +232,21 @@ class Throttled(AuthenticationFailed):
     def __init__(self, cause: str, *, retry_after: int) -> None:
         super().__init__(cause)
         self.retry_after = retry_after
+
+
+class Busy(ConvergencesError):
+    """Every place before the password check is taken; ``retry_after`` is in seconds.
+
+    Raised before anything is looked at or counted, so it is the same for every login.
+    """
+
+    code = "busy"
+    http_status = 503
+    public_text = (
+        "Beaucoup de personnes se connectent en ce moment : votre mot de passe n'a pas été "
+        "vérifié. Patientez une dizaine de secondes, puis saisissez-le de nouveau."
+    )
+    retry_after = 10
 
 
 class NotAllowed(ConvergencesError):

@@ -1,9 +1,9 @@
 """The HTTP request, with what every view needs to know, and the tween that names it."""
 
 from collections.abc import Callable
-from functools import cached_property
+from http import HTTPStatus
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import pyramid.request
 from pyramid.csrf import get_csrf_token
@@ -27,6 +27,35 @@ MAX_PAIRS = 100
 """Names with a value in a posted form."""
 
 
+T = TypeVar("T")
+
+
+class once(Generic[T]):  # noqa: N801 - a decorator
+    """A property that a request computes once.
+
+    Not ``functools.cached_property``: until Python 3.12 that one computes under a lock that all
+    requests share, so one that waits for the database would keep every thread waiting.
+    """
+
+    def __init__(self, compute: "Callable[[Any], T]") -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "once[T]": ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: object | None, owner: type) -> "once[T] | T":
+        """Computed here the first time; from then on the instance has it and this is not asked."""
+        if instance is None:
+            return self
+        value = instance.__dict__[self._name] = self._compute(instance)
+        return value
+
+
 class Request(pyramid.request.Request):  # type: ignore[misc]
     """A request. A class of ours, because Pyramid's request methods cost a new class each time."""
 
@@ -43,12 +72,12 @@ class Request(pyramid.request.Request):  # type: ignore[misc]
         """The settings."""
         return self.services.settings
 
-    @cached_property
+    @once
     def id(self) -> str:
         """What joins the page, the log and the journal."""
         return token_hex(8)
 
-    @cached_property
+    @once
     def address(self) -> str:
         """The network address of the browser, behind as many proxies as the settings say."""
         proxies = self.configuration.proxies
@@ -57,7 +86,7 @@ class Request(pyramid.request.Request):  # type: ignore[misc]
             return str(forwarded[-proxies][:64])
         return str(self.remote_addr or "")
 
-    @cached_property
+    @once
     def sso_session(self) -> SsoSession | None:
         """The live sign-on session of this browser; whether its person may go on is ``subject``."""
         token = self._cookie(session_cookie(self.configuration))
@@ -74,21 +103,20 @@ class Request(pyramid.request.Request):  # type: ignore[misc]
                 return str(value)
         return None
 
-    @cached_property
+    @once
     def subject(self) -> Subject | None:
         """The person, re-read at every request: locked, expired or re-keyed means nobody."""
         session = self.sso_session
         if session is None:
             return None
         subject = self.services.directory.find_subject(session.subject_id)
-        changed = subject.password_changed_at if subject else None
-        if subject is None or (changed is not None and changed > session.authn_instant):
+        if subject is None or session.outdated(subject.password_changed_at):
             return None
         return subject
 
     def touch(self) -> None:
         """Note that the session was used, if this request asked who is there and found somebody."""
-        # Where a cached property keeps its value: asking here would cost strangers' pages a query.
+        # Where ``once`` keeps its value: asking here would cost strangers' pages a query.
         if self.__dict__.get("subject") is not None and self.sso_session is not None:
             self.services.sessions.touch(self.sso_session)
 
@@ -125,6 +153,8 @@ def touch_tween(handler: Handler, registry: object) -> Handler:
 
     def tween(request: Request) -> "Response":
         response = handler(request)
+        if response.status_int >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return response  # the database may be what failed: it is not asked a second time
         try:
             request.touch()
         except DatabaseError as error:

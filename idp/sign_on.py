@@ -13,11 +13,14 @@ from typing import TypeVar
 
 from idp.db import Database
 from idp.errors import (
+    AuthnFailed,
     NoPassive,
     RequestDenied,
+    RequestUnsupported,
     SessionEnded,
     StatusError,
-    UnknownPrincipal,
+    UnknownEndpoint,
+    UnknownServiceProvider,
 )
 from idp.interfaces import (
     IAuditLog,
@@ -35,13 +38,13 @@ from idp.saml import attributes, authn_request, xml
 from idp.saml.assertion import ResponseDraft, build_response, build_status_response
 from idp.saml.authn_context import declared_class
 from idp.saml.bindings import USUAL_RELAY_STATE, Message, check_relay_state, encode_post
-from idp.saml.name_id import choose_format, issue
+from idp.saml.name_id import check_readable, check_subject, choose_format, issue
 from idp.types import (
     AcceptedRequest,
     AuthnContext,
     Entitlement,
-    NameIDFormat,
     NotEntitled,
+    Refusals,
     ReleasedIdentity,
     ServiceProvider,
     SpSession,
@@ -74,9 +77,10 @@ class ChoiceNeeded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No role, no entry: nothing leaves for the SP."""
+    """No role, no entry. ``told`` is what the person may take back to an SP that wants to know."""
 
     not_entitled: NotEntitled
+    told: HandOver | None = None
 
 
 Outcome = HandOver | SignInNeeded | ChoiceNeeded | Refused
@@ -152,6 +156,9 @@ class SignOn:
         Raises:
             StatusError: it cannot; the SP is to be told (:meth:`decline`).
         """
+        if accepted.unsupported is not None:
+            raise RequestUnsupported(accepted.unsupported, message=accepted.unsupported)
+        check_readable(accepted.subject)
         choose_format(accepted, self._service_providers.get(accepted.entity_id))
         declared_class(AuthnContext.PASSWORD_PROTECTED_TRANSPORT, accepted.requested_authn_context)
 
@@ -170,6 +177,8 @@ class SignOn:
         found = self._directory.entitlements(session.subject_id, accepted.entity_id)
         if isinstance(found, NotEntitled):
             return self._not_entitled(session, accepted, found, flow)
+        if session.outdated(found[0].password_changed_at):
+            return _passive_or(accepted, NoPassive("the password was changed"), SignInNeeded())
         service_provider = self._still_registered(accepted)
         entitlements = _chosen(found, session, service_provider)
         if not entitlements:
@@ -193,16 +202,54 @@ class SignOn:
             ReplayedMessage, UnknownFlow: it was answered meanwhile.
             UnknownServiceProvider, UnknownEndpoint: the SP is gone, or its address, since it asked.
         """
+        told = self._status(accepted, error)
+        self._decline(accepted, error, session, flow)
+        return told
+
+    def back_out(
+        self, accepted: AcceptedRequest, session: SsoSession | None, flow: str
+    ) -> HandOver | None:
+        """The person gives up; None when nothing leaves, because the SP does not want to know.
+
+        Raises:
+            UnknownFlow: it was answered meanwhile.
+        """
+        error = AuthnFailed("backed out")
+        told = self._status(accepted, error) if self.tells(accepted) else None
+        self._decline(accepted, error, session, flow)
+        return told
+
+    def tells(self, accepted: AcceptedRequest) -> bool:
+        """Whether the SP learns that the person backed out or may not enter.
+
+        It asked, its registration wants it, and its address is still registered.
+        """
+        if accepted.message_id is None:
+            return False
+        try:
+            return self._still_registered(accepted).refusals is Refusals.STATUS
+        except (UnknownServiceProvider, UnknownEndpoint):
+            return False
+
+    def _status(self, accepted: AcceptedRequest, error: StatusError) -> HandOver:
         service_provider = self._still_registered(accepted)
         response = build_status_response(
             accepted,
+            error,
             issuer=self._issuer,
             response_id=_new_id(),
             now=self._clock.now(),
-            status=error.status,
-            sub_status=error.sub_status,
             signer=self._signer,
         )
+        return _posted(service_provider, accepted, response)
+
+    def _decline(
+        self,
+        accepted: AcceptedRequest,
+        error: StatusError,
+        session: SsoSession | None,
+        flow: str | None,
+    ) -> None:
         with self._db.writing():
             self._settle(accepted, flow)
             if session is not None:
@@ -214,7 +261,6 @@ class SignOn:
                 )
         refusals.labels(cause=error.code).inc()
         logger.info("sign-on.declined", entity_id=accepted.entity_id, cause=error.cause)
-        return _posted(service_provider, accepted, response)
 
     def _still_registered(self, accepted: AcceptedRequest) -> ServiceProvider:
         """The SP as it is now: a sign-on may have waited an hour while its metadata changed."""
@@ -229,17 +275,20 @@ class SignOn:
         not_entitled: NotEntitled,
         flow: str | None,
     ) -> SignInNeeded | Refused:
-        if self._directory.find_subject(session.subject_id) is None:
+        subject = self._directory.find_subject(session.subject_id)
+        if subject is None or session.outdated(subject.password_changed_at):
             return _passive_or(accepted, NoPassive("the account is unusable"), SignInNeeded())
+        denied = RequestDenied("no role there")
         if accepted.is_passive:
-            raise RequestDenied("no role there")
+            raise denied
+        told = self._status(accepted, denied) if self.tells(accepted) else None
         with self._db.writing():
             self._settle(accepted, flow)
             self._audit.record(
                 "sign-on.refused", subject_id=session.subject_id, entity_id=accepted.entity_id
             )
         refusals.labels(cause="no-role").inc()
-        return Refused(not_entitled)
+        return Refused(not_entitled, told)
 
     def _hand_over(
         self,
@@ -249,7 +298,13 @@ class SignOn:
         service_provider: ServiceProvider,
         entitlements: tuple[Entitlement, ...],
     ) -> HandOver:
-        self._check_subject(accepted, entitlements[0])
+        check_subject(
+            accepted,
+            entitlements[0],
+            self._name_ids,
+            issuer=self._issuer,
+            opened=lambda: self._sessions.sp_sessions(session),
+        )
         now = self._clock.now()
         name_id = issue(accepted, service_provider, entitlements[0], self._name_ids)
         released = attributes.release(
@@ -286,22 +341,6 @@ class SignOn:
             )
         sign_ons.labels(entity_id=accepted.entity_id).inc()
         return _posted(service_provider, accepted, response)
-
-    def _check_subject(self, accepted: AcceptedRequest, entitlement: Entitlement) -> None:
-        """Only the person whom the SP names may answer. [SAMLCore] 3.4.1.4."""
-        wanted = accepted.subject
-        if wanted is None:
-            return
-        if wanted.format == NameIDFormat.PERSISTENT:
-            own = self._name_ids.persistent(
-                entitlement.subject_id, accepted.entity_id, create=False
-            )
-            matches = own is not None and own.value == wanted.value
-        else:
-            known = {entitlement.mail.casefold(), entitlement.uid.casefold()}
-            matches = wanted.value.casefold() in known
-        if not matches:
-            raise UnknownPrincipal("the request's Subject is not the person who is signed in")
 
     def _settle(self, accepted: AcceptedRequest, flow: str | None) -> None:
         if flow is not None:

@@ -62,6 +62,20 @@ class Encrypt(StrEnum):
     NEVER = "never"
 
 
+class Requests(StrEnum):
+    """Which AuthnRequests are taken: ``any`` leaves it to the SP's metadata."""
+
+    ANY = "any"
+    SIGNED = "signed"
+
+
+class Refusals(StrEnum):
+    """Who learns that a person backed out or may not enter: he, or the SP as well."""
+
+    PAGE = "page"
+    STATUS = "status"
+
+
 class Structures(StrEnum):
     """What an SP receives of a person with roles in several structures."""
 
@@ -140,12 +154,14 @@ class ServiceProvider:
     sign: Sign = Sign.BOTH
     encrypt: Encrypt = Encrypt.AUTO
     structures: Structures = Structures.ASK
+    requests: Requests = Requests.ANY
+    refusals: Refusals = Refusals.PAGE
     enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class NameID:
-    """An identifier of a person for one SP. [SAMLCore] 2.2.3."""
+    """An identifier of a person for one SP. [SAMLCore] 2.2.3. Without value: one we cannot read."""
 
     value: str
     format: str
@@ -172,6 +188,19 @@ class RequestedAuthnContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the SP asks of the assertion's validity. [SAMLCore] 2.5.1, 3.4.1.
+
+    One tuple an AudienceRestriction; ``unknown``: a condition of a kind that no standard names.
+    """
+
+    not_before: datetime | None = None
+    not_on_or_after: datetime | None = None
+    audiences: tuple[tuple[str, ...], ...] = ()
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AuthnRequest:
     """An AuthnRequest as a stranger wrote it: nothing here has been checked. [SAMLCore] 3.4.1."""
 
@@ -187,17 +216,18 @@ class AuthnRequest:
     is_passive: bool = False
     provider_name: str | None = None
     subject: NameID | None = None
+    confirmed: bool = False
     name_id_policy: NameIDPolicy | None = None
     requested_authn_context: RequestedAuthnContext | None = None
-    not_before: datetime | None = None
-    not_on_or_after: datetime | None = None
+    conditions: Conditions = Conditions()
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRequest:
     """A sign-on that every check let through; ``message_id`` is None when the IdP started it.
 
-    ``acs`` comes from the SP's registered metadata, never from the message.
+    ``acs`` comes from the SP's registered metadata, never from the message. ``unsupported``: what
+    it asks that nobody gets here, in English for the SP's developer.
     """
 
     entity_id: str
@@ -211,6 +241,7 @@ class AcceptedRequest:
     force_authn: bool = False
     is_passive: bool = False
     provider_name: str | None = None
+    unsupported: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +291,7 @@ class Entitlement:
     function: str | None = None
     application_id: str | None = None
     phone: str | None = None
+    password_changed_at: datetime | None = None
 
     @property
     def display_name(self) -> str:
@@ -356,6 +388,10 @@ class SsoSession:
     expires_at: datetime
     aia_until: datetime | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
+
+    def outdated(self, password_changed_at: datetime | None) -> bool:
+        """Whether the password was changed since this session's was checked."""
+        return password_changed_at is not None and password_changed_at > self.authn_instant
 
 
 @dataclass(frozen=True, slots=True)

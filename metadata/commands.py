@@ -6,7 +6,7 @@ import click
 
 from idp.cli import Cli, outside_unit_of_work
 from idp.errors import ConvergencesError, MetadataError, NotFound
-from idp.types import Encrypt, NameIDFormat, Sign, Structures
+from idp.types import Encrypt, NameIDFormat, Refusals, Requests, Sign, Structures
 from metadata.fetch import fetch
 from metadata.lint import examine
 from metadata.options import Choice, as_words, complete
@@ -41,6 +41,16 @@ def sp() -> None:
     type=click.Choice([each.value for each in Structures]),
     help="Ce qui est envoyé d'une personne de plusieurs structures.",
 )
+@click.option(
+    "--requests",
+    type=click.Choice([each.value for each in Requests]),
+    help="Demandes acceptées : toutes, ou les seules signées.",
+)
+@click.option(
+    "--refusals",
+    type=click.Choice([each.value for each in Refusals]),
+    help="Qui apprend un refus : la personne seule, ou l'application aussi.",
+)
 @click.option("--replace", is_flag=True, help="Remplacer les métadonnées déjà enregistrées.")
 @click.pass_obj
 def add(  # noqa: PLR0913 - one argument for each option
@@ -53,6 +63,8 @@ def add(  # noqa: PLR0913 - one argument for each option
     sign: str | None,
     encrypt: str | None,
     structures: str | None,
+    requests: str | None,
+    refusals: str | None,
     replace: bool,
 ) -> None:
     """Enregistrer une application à partir de ses métadonnées SAML."""
@@ -63,6 +75,8 @@ def add(  # noqa: PLR0913 - one argument for each option
         sign=Sign(sign) if sign else None,
         encrypt=Encrypt(encrypt) if encrypt else None,
         structures=Structures(structures) if structures else None,
+        requests=Requests(requests) if requests else None,
+        refusals=Refusals(refusals) if refusals else None,
     )
     registry = Registry(cli.services.core)
     source_url = name if is_url(name) else None

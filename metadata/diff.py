@@ -25,6 +25,8 @@ _LABELS = {
     "sign": "signature",
     "encrypt": "chiffrement",
     "structures": "structures",
+    "requests": "demandes acceptées",
+    "refusals": "refus",
 }
 
 

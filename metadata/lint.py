@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from idp.errors import MetadataError
-from idp.types import Encrypt, NameFormat, NameIDFormat, ReleaseRule, Sign
+from idp.types import Encrypt, NameFormat, NameIDFormat, ReleaseRule, Requests, Sign
 from metadata.certificates import MIN_RSA_BITS, Certificate, read
 from metadata.options import Options
 from metadata.parser import ParsedEntity, RequestedAttribute
@@ -18,8 +18,8 @@ def examine(parsed: ParsedEntity, options: Options, *, now: datetime) -> tuple[s
     """Every warning about this service provider, the parser's first.
 
     Raises:
-        MetadataError: it could never work: signed requests announced without a signing key,
-            encryption demanded without an encryption key.
+        MetadataError: it could never work: signed requests announced
+            or demanded without a signing key, encryption demanded without an encryption key.
     """
     _check_keys(parsed, options)
     return (
@@ -40,6 +40,11 @@ def _check_keys(parsed: ParsedEntity, options: Options) -> None:
             "Les métadonnées annoncent des demandes signées (AuthnRequestsSigned) mais ne "
             'contiennent aucune clé de signature. Ajoutez un KeyDescriptor use="signing", ou '
             'écrivez AuthnRequestsSigned="false".'
+        )
+    elif options.requests is Requests.SIGNED and not parsed.signing_certificates:
+        text = (
+            "Les demandes signées sont exigées mais les métadonnées ne contiennent aucune clé de "
+            'signature. Ajoutez un KeyDescriptor use="signing", ou choisissez les demandes « any ».'
         )
     elif options.encrypt is Encrypt.ALWAYS and not parsed.encryption_certificates:
         text = (

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass, fields
 
-from idp.types import Encrypt, NameIDFormat, ReleaseRule, Sign, Structures
+from idp.types import (
+    Encrypt,
+    NameIDFormat,
+    Refusals,
+    ReleaseRule,
+    Requests,
+    Sign,
+    Structures,
+)
 from metadata.parser import ParsedEntity
 from metadata.rule_sets import APPLICATION_SETS, DEFAULT, rule_set
 
@@ -17,6 +25,8 @@ class Options:
     sign: Sign
     encrypt: Encrypt
     structures: Structures
+    requests: Requests
+    refusals: Refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,8 @@ class Choice:
     sign: Sign | None = None
     encrypt: Encrypt | None = None
     structures: Structures | None = None
+    requests: Requests | None = None
+    refusals: Refusals | None = None
 
 
 def complete(choice: Choice, parsed: ParsedEntity, *, application: str) -> Options:
@@ -45,6 +57,8 @@ def complete(choice: Choice, parsed: ParsedEntity, *, application: str) -> Optio
         sign=choice.sign or Sign.BOTH,
         encrypt=choice.encrypt or Encrypt.AUTO,
         structures=choice.structures or default_structures(name),
+        requests=choice.requests or Requests.ANY,
+        refusals=choice.refusals or Refusals.PAGE,
     )
 
 
@@ -62,6 +76,8 @@ def change(current: Options, choice: Choice) -> Options:
         sign=choice.sign or current.sign,
         encrypt=choice.encrypt or current.encrypt,
         structures=choice.structures or current.structures,
+        requests=choice.requests or current.requests,
+        refusals=choice.refusals or current.refusals,
     )
 
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 
+from idp.types import Refusals, Requests
 from metadata.certificates import read
 from metadata.diff import Change
-from metadata.options import as_words
+from metadata.options import Options, as_words
 from metadata.rows import Registration
 
 
 def line(registration: Registration, application: str | None) -> str:
     """One line: entityID, name, application, state."""
     name = registration.parsed.display_name if registration.parsed else "illisible"
-    rule_set = f", attributs {registration.options.rule_set}" if registration.options else ""
+    choices = "".join(f", {text}" for text in _choices(registration.options))
     connected = f"application {application}" if application else "d'aucune application"
-    return f"{registration.entity_id} ({name}), {connected} : {_state(registration)}{rule_set}"
+    return f"{registration.entity_id} ({name}), {connected} : {_state(registration)}{choices}"
 
 
 def lines_of(registration: Registration, changes: Iterable[Change] = ()) -> list[str]:
@@ -67,6 +68,17 @@ def as_json(
     }
 
 
+def _choices(options: Options | None) -> Iterator[str]:
+    """The rule set, and whatever is not as usual."""
+    if options is None:
+        return
+    yield f"attributs {options.rule_set}"
+    if options.requests is Requests.SIGNED:
+        yield "demandes signées exigées"
+    if options.refusals is Refusals.STATUS:
+        yield "refus annoncés à l'application"
+
+
 def _state(registration: Registration) -> str:
     if registration.problem:
         return "inutilisable"
@@ -94,4 +106,5 @@ def _details(registration: Registration) -> Iterator[str]:
     yield f"Identifiant : {words['name_id_format'].rpartition(':')[2]}"
     yield f"Signature : {words['sign']} ; chiffrement : {words['encrypt']}"
     yield f"Structures : {words['structures']}"
+    yield f"Demandes : {words['requests']} ; refus : {words['refusals']}"
     yield f"Attributs : {', '.join(rule.name for rule in options.rules)}"

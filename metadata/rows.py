@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from idp.errors import MetadataError
-from idp.types import Encrypt, NameIDFormat, ServiceProvider, Sign, Structures
+from idp.types import (
+    Encrypt,
+    NameIDFormat,
+    Refusals,
+    Requests,
+    ServiceProvider,
+    Sign,
+    Structures,
+)
 from metadata.lint import examine
 from metadata.options import Options
 from metadata.parser import ParsedEntity, parse
@@ -45,6 +53,8 @@ def read_options(row: ServiceProviderRow) -> Options:
             sign=Sign(row.sign),
             encrypt=Encrypt(row.encrypt),
             structures=Structures(row.structures),
+            requests=Requests(row.requests),
+            refusals=Refusals(row.refusals),
         )
     except ValueError as error:
         raise MetadataError(
@@ -118,6 +128,8 @@ def service_provider(parsed: ParsedEntity, options: Options, *, enabled: bool) -
         sign=options.sign,
         encrypt=options.encrypt,
         structures=options.structures,
+        requests=options.requests,
+        refusals=options.refusals,
         enabled=enabled,
     )
 
@@ -132,3 +144,5 @@ def write(row: ServiceProviderRow, xml: bytes, options: Options, source_url: str
     row.sign = options.sign.value
     row.encrypt = options.encrypt.value
     row.structures = options.structures.value
+    row.requests = options.requests.value
+    row.refusals = options.refusals.value

@@ -27,6 +27,8 @@ class ServiceProviderRow(Base):
     sign: Mapped[str] = mapped_column(String(20))
     encrypt: Mapped[str] = mapped_column(String(20))
     structures: Mapped[str] = mapped_column(String(20))
+    requests: Mapped[str] = mapped_column(String(20), server_default="any")
+    refusals: Mapped[str] = mapped_column(String(20), server_default="page")
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

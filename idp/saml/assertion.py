@@ -8,7 +8,7 @@ Every value that is not our own goes through ``text`` or ``attribute``.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from idp.errors import UnusableServiceProvider
+from idp.errors import StatusError, UnusableServiceProvider
 from idp.interfaces import ISigner
 from idp.saml.canonical import attribute, check_characters, text
 from idp.saml.instants import write_instant
@@ -74,19 +74,19 @@ def build_response(
 
 def build_status_response(
     accepted: AcceptedRequest,
+    error: StatusError,
     *,
     issuer: str,
     response_id: str,
     now: datetime,
-    status: str,
-    sub_status: str,
     signer: ISigner,
 ) -> str:
     """A signed Response that is not a Success, and carries no assertion. [SAMLCore] 3.2.2.2."""
     codes = (
-        f'<samlp:Status><samlp:StatusCode Value="{attribute(status)}">'
-        f'<samlp:StatusCode Value="{attribute(sub_status)}"></samlp:StatusCode>'
-        "</samlp:StatusCode></samlp:Status>"
+        f'<samlp:Status><samlp:StatusCode Value="{attribute(error.status)}">'
+        f'<samlp:StatusCode Value="{attribute(error.sub_status)}"></samlp:StatusCode>'
+        f"</samlp:StatusCode><samlp:StatusMessage>{text(error.message)}</samlp:StatusMessage>"
+        "</samlp:Status>"
     )
     response = _response(accepted, issuer, response_id, now, codes)
     return _signed(response, response_id, signer)

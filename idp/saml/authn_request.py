@@ -4,7 +4,6 @@ Before :func:`accept` returns, no error ever goes to an SP: it is a page here. A
 may be a status Response to the *registered* endpoint.
 """
 
-import re
 from datetime import datetime, timedelta
 
 from lxml import etree
@@ -15,42 +14,62 @@ from idp.errors import (
     UnknownEndpoint,
     UnreadableMessage,
 )
+from idp.saml import request_parts
 from idp.saml.bindings import Message
 from idp.saml.instants import instant
-from idp.saml.names import ENTITY_NAME_ID_FORMAT, q
+from idp.saml.names import q
+from idp.saml.shape import (
+    boolean,
+    check_attributes,
+    identifier,
+    index,
+    optional_string,
+    sequence,
+    uri,
+)
 from idp.saml.signature import verify_element, verify_octets
-from idp.saml.xml import text_of
 from idp.types import (
     AcceptedRequest,
     AuthnRequest,
     Binding,
     Endpoint,
-    NameID,
-    NameIDPolicy,
-    RequestedAuthnContext,
+    Requests,
     ServiceProvider,
 )
 
 SKEW = timedelta(seconds=180)
 LIFETIME = timedelta(minutes=5)
-MAX_STRING = 256
-MAX_ENTITY_ID = 1024
-MAX_INDEX = 65535
 
 # [SAMLCore] 3.2.1 and 3.4.1: each at most once, in this order.
-_CHILDREN = [
-    q("saml", "Issuer"),
-    q("ds", "Signature"),
-    q("samlp", "Extensions"),
-    q("saml", "Subject"),
-    q("samlp", "NameIDPolicy"),
-    q("saml", "Conditions"),
-    q("samlp", "RequestedAuthnContext"),
-    q("samlp", "Scoping"),
-]
-_NCNAME = re.compile(r"[^\W\d][\w.\-]*\Z")
-_COMPARISONS = {"exact", "minimum", "maximum", "better"}
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_CHILDREN = tuple(
+    (name, 0, 1)
+    for name in (
+        q("saml", "Issuer"),
+        q("ds", "Signature"),
+        q("samlp", "Extensions"),
+        q("saml", "Subject"),
+        q("samlp", "NameIDPolicy"),
+        q("saml", "Conditions"),
+        q("samlp", "RequestedAuthnContext"),
+        q("samlp", "Scoping"),
+    )
+)
+_ATTRIBUTES = frozenset(
+    {
+        "ID",
+        "Version",
+        "IssueInstant",
+        "Destination",
+        "Consent",
+        "ForceAuthn",
+        "IsPassive",
+        "ProtocolBinding",
+        "AssertionConsumerServiceIndex",
+        "AssertionConsumerServiceURL",
+        "AttributeConsumingServiceIndex",
+        "ProviderName",
+    }
+)
 
 
 def parse(root: etree._Element) -> AuthnRequest:
@@ -61,32 +80,31 @@ def parse(root: etree._Element) -> AuthnRequest:
     """
     if root.tag != q("samlp", "AuthnRequest"):
         raise UnreadableMessage(f"{root.tag} is not an AuthnRequest")
-    children = _children(root)
-    issuer = children.get(q("saml", "Issuer"))
-    if issuer is None:
-        raise UnreadableMessage("an AuthnRequest without Issuer")
-    if issuer.get("Format") not in {None, ENTITY_NAME_ID_FORMAT}:
-        raise UnreadableMessage("the Issuer's Format is not entity")
-    conditions = children.get(q("saml", "Conditions"))
+    check_attributes(root, _ATTRIBUTES)
+    parts = {one[0].tag: one[0] for one in sequence(root, *_CHILDREN) if one}
+    request_parts.check_scoping(parts.get(q("samlp", "Scoping")))
+    # It names a set of attributes, where the registration's rules decide; still it is a number.
+    index(root, "AttributeConsumingServiceIndex")
+    subject, confirmed = request_parts.subject(parts.get(q("saml", "Subject")))
     return AuthnRequest(
-        id=_identifier(root),
+        issuer=request_parts.issuer(parts.get(q("saml", "Issuer"))),
+        id=identifier(root),
         version=root.get("Version", ""),
         issue_instant=instant(root.get("IssueInstant")),
-        issuer=_string(text_of(issuer), "Issuer", MAX_ENTITY_ID),
-        destination=root.get("Destination"),
-        acs_url=root.get("AssertionConsumerServiceURL"),
-        acs_index=_index(root, "AssertionConsumerServiceIndex"),
-        protocol_binding=root.get("ProtocolBinding"),
-        force_authn=_boolean(root, "ForceAuthn"),
-        is_passive=_boolean(root, "IsPassive"),
-        provider_name=_optional_string(root, "ProviderName"),
-        subject=_subject(children.get(q("saml", "Subject"))),
-        name_id_policy=_name_id_policy(children.get(q("samlp", "NameIDPolicy"))),
-        requested_authn_context=_requested_authn_context(
-            children.get(q("samlp", "RequestedAuthnContext"))
+        destination=uri(root, "Destination"),
+        acs_url=uri(root, "AssertionConsumerServiceURL"),
+        acs_index=index(root, "AssertionConsumerServiceIndex"),
+        protocol_binding=uri(root, "ProtocolBinding"),
+        force_authn=boolean(root, "ForceAuthn"),
+        is_passive=boolean(root, "IsPassive"),
+        provider_name=optional_string(root, "ProviderName"),
+        subject=subject,
+        confirmed=confirmed,
+        name_id_policy=request_parts.name_id_policy(parts.get(q("samlp", "NameIDPolicy"))),
+        requested_authn_context=request_parts.requested_authn_context(
+            parts.get(q("samlp", "RequestedAuthnContext"))
         ),
-        not_before=_optional_instant(conditions, "NotBefore"),
-        not_on_or_after=_optional_instant(conditions, "NotOnOrAfter"),
+        conditions=request_parts.conditions(parts.get(q("saml", "Conditions"))),
     )
 
 
@@ -100,6 +118,9 @@ def accept(
     now: datetime,
 ) -> AcceptedRequest:
     """Check everything that makes a request believable. [SAMLProf] 4.1.4.1, [SAMLBind] 3.4.5.
+
+    URIs are compared to the byte ([SAMLCore] 1.3.1): another case or an explicit port is another
+    Destination.
 
     ``destination`` is our SingleSignOnService's URL. The replay guard is the store's.
 
@@ -129,6 +150,7 @@ def accept(
         force_authn=request.force_authn,
         is_passive=request.is_passive,
         provider_name=request.provider_name,
+        unsupported=_unsupported(request),
     )
 
 
@@ -170,9 +192,13 @@ def _check_signature(
     root: etree._Element, message: Message, service_provider: ServiceProvider
 ) -> None:
     enveloped = any(True for _ in root.iter(q("ds", "Signature")))
+    if message.binding is Binding.REDIRECT and enveloped:
+        # Its sender had to remove it: where a message is signed is one place, which is looked at.
+        raise SignatureRefused(
+            "a Redirect message with a Signature element: [SAMLBind] 3.4.4.1 wants the signature "
+            "in the query (SigAlg, Signature)"
+        )
     if message.signature is not None:
-        if enveloped:
-            raise SignatureRefused("a Redirect message with an enveloped signature as well")
         verify_octets(
             message.signature.octets,
             message.signature.algorithm,
@@ -182,14 +208,18 @@ def _check_signature(
     elif enveloped:
         verify_element(root, service_provider.signing_certificates)
     elif service_provider.authn_requests_signed:
-        raise SignatureRefused("this SP signs its requests and this one is not signed")
+        raise SignatureRefused(
+            "not signed, and this SP's metadata says that its requests are (AuthnRequestsSigned)"
+        )
+    elif service_provider.requests is Requests.SIGNED:
+        raise SignatureRefused("not signed, and this SP's registration demands signed requests")
 
 
 def _check_destination(given: str | None, expected: str, *, required: bool) -> None:
     if given is None and required:
         raise RequestRefused("a signed request without Destination")
     if given is not None and given != expected:
-        raise RequestRefused(f"the Destination is {given[:MAX_STRING]!r}")
+        raise RequestRefused(f"the Destination is {given!r:.256}")
 
 
 def _check_time(request: AuthnRequest, now: datetime) -> None:
@@ -197,100 +227,23 @@ def _check_time(request: AuthnRequest, now: datetime) -> None:
         raise RequestRefused(f"issued in the future: {request.issue_instant.isoformat()}")
     if request.issue_instant < now - LIFETIME - SKEW:
         raise RequestRefused(f"issued too long ago: {request.issue_instant.isoformat()}")
-    if request.not_before is not None and request.not_before > now + SKEW:
+    conditions = request.conditions
+    if conditions.not_before is not None and conditions.not_before > now + SKEW:
         raise RequestRefused("its Conditions are not valid yet")
-    if request.not_on_or_after is not None and request.not_on_or_after <= now - SKEW:
+    if conditions.not_on_or_after is not None and conditions.not_on_or_after <= now - SKEW:
         raise RequestRefused("its Conditions are no longer valid")
 
 
-def _children(root: etree._Element) -> dict[str, etree._Element]:
-    found: dict[str, etree._Element] = {}
-    last = -1
-    for child in root:
-        if child.tag not in _CHILDREN:
-            raise UnreadableMessage(f"an AuthnRequest has no child {child.tag}")
-        position = _CHILDREN.index(child.tag)
-        if position <= last:
-            raise UnreadableMessage(f"{child.tag} is repeated or out of order")
-        last = position
-        found[child.tag] = child
-    return found
+def _unsupported(request: AuthnRequest) -> str | None:
+    """What nobody gets here, asked of the assertion: the SP is told with a status.
 
-
-def _identifier(root: etree._Element) -> str:
-    value = root.get("ID", "")
-    if not _NCNAME.match(value) or len(value) > MAX_STRING:
-        raise UnreadableMessage("the ID is absent, too long or not an xs:ID")
-    return value
-
-
-def _string(value: str, name: str, longest: int = MAX_STRING) -> str:
-    if not value or len(value) > longest:
-        raise UnreadableMessage(f"{name} is empty or longer than {longest} characters")
-    return value
-
-
-def _optional_string(node: etree._Element, name: str) -> str | None:
-    value = node.get(name)
-    return None if value is None else _string(value, name, MAX_ENTITY_ID)
-
-
-def _boolean(node: etree._Element, name: str) -> bool:
-    """An xs:boolean: ``1`` is as true as ``true``. [XMLSchema] 3.2.2."""
-    text = node.get(name, "false").strip()
-    if text not in _BOOLEANS:
-        raise UnreadableMessage(f"{name} is not a boolean")
-    return _BOOLEANS[text]
-
-
-def _index(node: etree._Element, name: str) -> int | None:
-    text = node.get(name)
-    if text is None:
-        return None
-    # int() would take digits of other scripts, signs and underscores.
-    if not re.fullmatch(r"[0-9]{1,5}", text.strip()) or int(text) > MAX_INDEX:
-        raise UnreadableMessage(f"{name} is not an unsigned short")
-    return int(text)
-
-
-def _optional_instant(node: etree._Element | None, name: str) -> datetime | None:
-    value = None if node is None else node.get(name)
-    return None if value is None else instant(value)
-
-
-def _subject(node: etree._Element | None) -> NameID | None:
-    """The person that the SP wants; an identifier that we cannot read matches nobody."""
-    if node is None:
-        return None
-    name_id = node.find(q("saml", "NameID"))
-    if name_id is None:
-        return NameID(value="", format="")
-    return NameID(
-        value=_string(text_of(name_id), "NameID", MAX_ENTITY_ID),
-        format=name_id.get("Format", ""),
-        name_qualifier=name_id.get("NameQualifier"),
-        sp_name_qualifier=name_id.get("SPNameQualifier"),
-    )
-
-
-def _name_id_policy(node: etree._Element | None) -> NameIDPolicy | None:
-    if node is None:
-        return None
-    return NameIDPolicy(
-        format=_optional_string(node, "Format"),
-        sp_name_qualifier=_optional_string(node, "SPNameQualifier"),
-        allow_create=_boolean(node, "AllowCreate"),
-    )
-
-
-def _requested_authn_context(node: etree._Element | None) -> RequestedAuthnContext | None:
-    if node is None:
-        return None
-    comparison = node.get("Comparison", "exact")
-    classes = tuple(text_of(child) for child in node.iter(q("saml", "AuthnContextClassRef")))
-    declarations = tuple(text_of(child) for child in node.iter(q("saml", "AuthnContextDeclRef")))
-    if comparison not in _COMPARISONS:
-        raise UnreadableMessage("an unknown Comparison")
-    if bool(classes) == bool(declarations) or len(classes) + len(declarations) != len(node):
-        raise UnreadableMessage("a RequestedAuthnContext holds class or declaration references")
-    return RequestedAuthnContext(classes, comparison, declarations)
+    [SAMLProf] 4.1.4.1 on confirmations, [SAMLCore] 2.5.1 and 3.4.1.4 on conditions: our assertion
+    names its requester as an audience, so one that must not do so cannot be made.
+    """
+    if request.confirmed:
+        return "The request's Subject holds a SubjectConfirmation, which the profile forbids."
+    if request.conditions.unknown:
+        return "The request's Conditions hold a Condition of an unknown kind."
+    if any(request.issuer not in each for each in request.conditions.audiences):
+        return "The request's AudienceRestriction does not name the service provider that asks."
+    return None

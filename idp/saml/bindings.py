@@ -6,7 +6,7 @@ would make genuine messages of some SPs fail and is how other implementations we
 
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -65,13 +65,19 @@ def decode_redirect(query: str, parameter: str = "SAMLRequest") -> Message:
     )
 
 
-def decode_post(pairs: Iterable[tuple[str, str]], parameter: str = "SAMLRequest") -> Message:
+def decode_post(
+    pairs: Iterable[tuple[str, str]], parameter: str = "SAMLRequest", *, query: str = ""
+) -> Message:
     """Decode the form of a POST request. [SAMLBind] 3.5.4. Never inflates.
 
+    ``query`` is what the address carried beside it, where no part of a message may be.
+
     Raises:
-        UnreadableMessage: absent, repeated, not base64, or too large.
+        UnreadableMessage: absent, repeated, not base64, too large, or partly in the query.
         RequestRefused: the RelayState is longer than 1 KiB.
     """
+    if _raw_parameters(query):
+        raise UnreadableMessage("a posted message with a parameter in the query")
     form: dict[str, str] = {}
     for name, value in pairs:
         if name in _KNOWN and name in form:
@@ -79,6 +85,7 @@ def decode_post(pairs: Iterable[tuple[str, str]], parameter: str = "SAMLRequest"
         form[name] = value
     if parameter not in form:
         raise UnreadableMessage(f"no {parameter} in the form")
+    _check_one_message(form)
     return Message(
         xml=_base64(form[parameter]),
         binding=Binding.POST,
@@ -131,9 +138,13 @@ def _raw_parameters(query: str) -> dict[str, str]:
         if name in raw:
             raise UnreadableMessage(f"the parameter {name} is there twice")
         raw[name] = value
-    if "SAMLRequest" in raw and "SAMLResponse" in raw:
-        raise UnreadableMessage("both SAMLRequest and SAMLResponse are there")
+    _check_one_message(raw)
     return raw
+
+
+def _check_one_message(parameters: Mapping[str, str]) -> None:
+    if "SAMLRequest" in parameters and "SAMLResponse" in parameters:
+        raise UnreadableMessage("both SAMLRequest and SAMLResponse are there")
 
 
 def _detached_signature(raw: dict[str, str], parameter: str) -> DetachedSignature | None:

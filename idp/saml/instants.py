@@ -30,4 +30,5 @@ def instant(text: str | None) -> datetime:
 
 def write_instant(moment: datetime) -> str:
     """``2026-11-20T09:30:00Z``: whole seconds, UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime: it writes the years before 1000 with fewer than the four digits of xs:dateTime.
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"

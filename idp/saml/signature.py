@@ -41,6 +41,7 @@ BLOCK_ENCRYPTIONS = {
     names.AES256_CBC: xmlsec.Transform.AES256,
     names.AES128_CBC: xmlsec.Transform.AES128,
 }
+AUTHENTICATED = {names.AES256_GCM, names.AES128_GCM}
 DEFAULT_BLOCK_ENCRYPTION = names.AES256_GCM
 _KEY_SIZES = {
     names.AES256_GCM: 256,
@@ -137,12 +138,12 @@ def verify_octets(
 def encrypt_assertion(assertion: str, certificate: bytes, methods: tuple[str, ...]) -> str:
     """The ``saml:EncryptedAssertion``, canonical. [SAMLCore] 2.3.4, [SAMLMeta] 2.4.1.
 
-    The first block encryption of ``methods`` that we know is used; AES-GCM where none is named.
+    AES-GCM, of the kind that ``methods`` names first; AES-CBC only where it names nothing better.
 
     Raises:
         UnusableServiceProvider: the certificate's key cannot encrypt.
     """
-    method = next((name for name in methods if name in BLOCK_ENCRYPTIONS), DEFAULT_BLOCK_ENCRYPTION)
+    method = _block_encryption(methods)
     wrapper = parse(
         f'<saml:EncryptedAssertion xmlns:saml="{names.SAML}">{assertion}'
         "</saml:EncryptedAssertion>".encode()
@@ -165,6 +166,13 @@ def encrypt_assertion(assertion: str, certificate: bytes, methods: tuple[str, ..
             f"the encryption certificate cannot be used: {error}"
         ) from error
     return canonicalize(wrapper).decode()
+
+
+def _block_encryption(methods: tuple[str, ...]) -> str:
+    known = [name for name in methods if name in BLOCK_ENCRYPTIONS]
+    # CBC has no integrity of its own: an attacker may learn from what the SP says to a changed one.
+    authenticated = [name for name in known if name in AUTHENTICATED]
+    return next(iter([*authenticated, *known]), DEFAULT_BLOCK_ENCRYPTION)
 
 
 def check_certificate(certificate: bytes) -> None:
@@ -211,26 +219,38 @@ def _only_signature(root: etree._Element) -> etree._Element:
 
 def _check_shape(root: etree._Element, signature: etree._Element) -> None:
     signed_info = _only_child(signature, "SignedInfo")
+    reference = _only_child(signed_info, "Reference")
+    _check_algorithms(signed_info, reference)
+    _check_transforms(reference)
+    _check_reference(root, reference)
+    if signature.find(q("ds", "Object")) is not None:
+        raise SignatureRefused("the signature carries an Object")
+
+
+def _check_algorithms(signed_info: etree._Element, reference: etree._Element) -> None:
     canonicalization = _only_child(signed_info, "CanonicalizationMethod").get("Algorithm")
     method = _only_child(signed_info, "SignatureMethod").get("Algorithm")
-    reference = _only_child(signed_info, "Reference")
     digest = _only_child(reference, "DigestMethod").get("Algorithm")
-    transforms = [
-        node.get("Algorithm")
-        for node in _only_child(reference, "Transforms")
-        if node.tag == q("ds", "Transform")
-    ]
-    root_id = root.get("ID")
     if canonicalization != names.EXCLUSIVE_C14N:
         raise SignatureRefused(f"the canonicalization {canonicalization!r} is not accepted")
     if method not in ALLOWED_SIGNATURES or digest not in ALLOWED_DIGESTS:
         raise SignatureRefused(f"the algorithms {method!r}, {digest!r} are not accepted")
-    if tuple(transforms) != ALLOWED_TRANSFORMS:
+
+
+def _check_transforms(reference: etree._Element) -> None:
+    transforms = tuple(
+        node.get("Algorithm")
+        for node in _only_child(reference, "Transforms")
+        if node.tag == q("ds", "Transform")
+    )
+    if transforms != ALLOWED_TRANSFORMS:
         raise SignatureRefused(f"the transforms {transforms!r} are not accepted")
+
+
+def _check_reference(root: etree._Element, reference: etree._Element) -> None:
+    root_id = root.get("ID")
     if not root_id or reference.get("URI") != f"#{root_id}":
         raise SignatureRefused("the signature's Reference is not the message's own ID")
-    if signature.find(q("ds", "Object")) is not None:
-        raise SignatureRefused("the signature carries an Object")
 
 
 def _only_child(parent: etree._Element, name: str) -> etree._Element:

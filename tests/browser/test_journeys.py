@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -16,6 +17,7 @@ from tests.common.demonstration import (
     shown_roles,
     shown_structures,
 )
+from tests.common.fake_sp import FakeSP
 
 AGENT = "agent@demo.example"
 AIA = "Annuaire des Identités et des Accès"
@@ -110,12 +112,55 @@ def test_from_an_application_through_the_sign_in_page(anyhow: Visit) -> None:
 
 def test_backing_out_leads_back_to_the_application(anyhow: Visit) -> None:
     visit, page = anyhow, anyhow.page
-    visit.page.goto(visit.demonstration.sp("bip/"))
+    page.goto(visit.demonstration.sp("net-cap/"))
     page.get_by_role("button", name="Annuler et revenir à l'application").click()
     visit.hand_over()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Vous n'êtes pas connecté à BIP")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Vous n'êtes pas connecté à Net-CAP")
     visit.look("application-annulee")
+    assert visit.whoami("net-cap") is None
+
+
+def test_backing_out_ends_here_when_the_application_does_not_want_to_know(anyhow: Visit) -> None:
+    visit, page = anyhow, anyhow.page
+    page.goto(visit.demonstration.sp("bip/"))
+    page.get_by_role("button", name="Annuler", exact=True).focus()
+    page.keyboard.press("Enter")
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("Vous avez annulé l'ouverture de BIP")
+    visit.look("annulation")
     assert visit.whoami("bip") is None
+    page.get_by_role("link", name="Se connecter au portail").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(visit.demonstration.url("/connexion"))
+
+
+def test_without_a_role_the_person_may_go_back_to_an_application_that_wants_to_know(
+    anyhow: Visit,
+) -> None:
+    visit, page = anyhow, anyhow.page
+    visit.sign_in("sansdroit@demo.example")
+    page.goto(visit.demonstration.sp("net-cap/"))
+    button = page.get_by_role("button", name="Retourner à l'application Net-CAP")
+    expect(button).to_be_visible()
+    visit.look("refus-avec-retour")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(visit.demonstration.sp("net-cap/acs"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Vous n'êtes pas connecté à Net-CAP")
+    visit.look("application-refusee")
+    assert visit.whoami("net-cap") is None
+
+
+def test_an_application_that_presents_itself_under_another_name(anyhow: Visit) -> None:
+    visit, page = anyhow, anyhow.page
+    sp = FakeSP("site", idp_sso=visit.demonstration.url("/saml/sso"))
+    sp.entity_id, sp.acs = (visit.demonstration.sp(f"site/{name}") for name in ("metadata", "acs"))
+    name = "Espace réservé <b>« été »</b> " + "très long " * 20
+    request = sp.authn_request(now=datetime.now(UTC), ProviderName=name)
+    page.goto(visit.demonstration.url(f"/saml/sso?{sp.redirect_query(request)}"))
+    expect(page.get_by_text("L'application se présente ainsi")).to_be_visible()
+    assert page.locator("bdi b").count() == 0
+    visit.look("connexion-nom-presente")
 
 
 def test_without_a_role_the_person_learns_why_and_whom_to_ask(anyhow: Visit) -> None:

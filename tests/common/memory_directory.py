@@ -502,6 +502,7 @@ def _entitlement(membership: MemoryMembership, roles: tuple[HeldRole, ...]) -> E
         function=membership.function,
         application_id=membership.application_id,
         phone=membership.phone,
+        password_changed_at=subject.password_changed_at,
     )
 
 

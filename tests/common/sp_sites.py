@@ -32,7 +32,7 @@ class Names(StrEnum):
 
 @dataclass(frozen=True)
 class Site:
-    """One service provider. The last five are options of ``convergences sp add``."""
+    """One service provider. The last six are options of ``convergences sp add``."""
 
     name: str
     binding: str = REDIRECT
@@ -42,6 +42,7 @@ class Site:
     sign: str = "both"
     encrypt: str = "never"
     structures: str = "ask"
+    refusals: str = "page"
 
     @property
     def options(self) -> list[str]:
@@ -49,6 +50,7 @@ class Site:
         return [
             *("--attributes", self.attributes, "--nameid", str(self.names), "--sign", self.sign),
             *("--encrypt", self.encrypt, "--structures", self.structures),
+            *("--refusals", self.refusals),
         ]
 
 
@@ -56,7 +58,7 @@ SITES = {
     site.name: site
     for site in (
         Site("plain"),
-        Site("signed", signs=True, names=Names.PERSISTENT),
+        Site("signed", signs=True, names=Names.PERSISTENT, refusals="status"),
         Site("generated", signs=True, encrypt="auto"),
         Site("posted", POST, names=Names.UNSPECIFIED, sign="response"),
         Site(
@@ -74,7 +76,14 @@ SITES = {
             attributes="uri",
             encrypt="always",
         ),
-        Site("sealed", POST, attributes="net-cap", sign="assertion", encrypt="always"),
+        Site(
+            "sealed",
+            POST,
+            attributes="net-cap",
+            sign="assertion",
+            encrypt="always",
+            refusals="status",
+        ),
         Site("scoped", names=Names.EMAIL, structures="scoped"),
         Site("parallel", attributes="site", structures="parallel"),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.client import HTTPConnection
 from http.cookies import Morsel, SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -111,11 +112,16 @@ class WebVisitor:
             if page.status in {302, 303} and location:
                 page = self.request("GET", urljoin(page.url, location), origin=page.url)
                 continue
-            carriers = [form for form in page.forms if SAML_FIELDS & set(form.fields.keys())]
-            if not carriers:
+            carrier = self._carrier(page)
+            if carrier is None:
                 return page
-            page = self._send(page, carriers[0], {})
+            page = self._send(page, carrier, {})
         raise AssertionError(f"no end of redirects: {[each.url for each in self.trace]}")
+
+    def _carrier(self, page: Page) -> html.FormElement | None:
+        """The form that submits itself; the page of an error waits for the person."""
+        carriers = [form for form in page.forms if SAML_FIELDS & set(form.fields.keys())]
+        return carriers[0] if carriers and page.status == HTTPStatus.OK else None
 
     def _send(self, page: Page, form: html.FormElement, values: Mapping[str, str]) -> Page:
         method = form.method.upper()

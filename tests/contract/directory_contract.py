@@ -215,7 +215,7 @@ class DirectoryContract:
     # --- entitlements ------------------------------------------------------------------------
 
     def test_entitlement_tells_all_of_one_membership(
-        self, directory: Directory, person: str
+        self, directory: Directory, person: str, clock: FakeClock
     ) -> None:
         membership = directory.add_membership(
             person, "a-paie", service="Solde", function="Chef", application_id="L42", phone="01"
@@ -240,6 +240,7 @@ class DirectoryContract:
                 function="Chef",
                 application_id="L42",
                 phone="01",
+                password_changed_at=clock.now(),
             ),
         )
 

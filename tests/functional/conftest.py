@@ -13,7 +13,7 @@ from webtest import TestApp, TestResponse
 
 from idp.services import Services
 from idp.settings import Settings
-from idp.types import NameIDFormat, Sign, Structures
+from idp.types import NameIDFormat, Refusals, Sign, Structures
 from metadata.options import Choice
 from metadata.registry import Registry
 from tests.common.clock import FakeClock
@@ -77,6 +77,11 @@ class World:
 
 @pytest.fixture
 def world(services: Services, clock: FakeClock) -> World:
+    return peopled(services, clock)
+
+
+def peopled(services: Services, clock: FakeClock) -> World:
+    """Four service providers and four people, on the in-memory directory."""
     made = World(services, clock)
     directory = made.directory
     for code, label in (("vitry", "Vitry"), ("ivry", "Ivry")):
@@ -84,7 +89,12 @@ def world(services: Services, clock: FakeClock) -> World:
     made.add_sp(
         "bip", "BIP", Choice(name_id_format=NameIDFormat.PERSISTENT, sign=Sign.BOTH), signs=True
     )
-    made.add_sp("net-cap", "Net-CAP", Choice(structures=Structures.ASK), encrypts=True)
+    made.add_sp(
+        "net-cap",
+        "Net-CAP",
+        Choice(structures=Structures.ASK, refusals=Refusals.STATUS),
+        encrypts=True,
+    )
     made.add_sp(
         "net-cotisations",
         "Net-Cotisations",

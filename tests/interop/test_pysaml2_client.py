@@ -20,6 +20,7 @@ from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 from webtest import TestApp, TestResponse
 
 from directory.demonstration import PASSWORD
+from idp.errors import AuthnFailed, RequestDenied
 from idp.services import Services
 from tests.common.clock import FakeClock
 from tests.common.demonstration import (
@@ -235,12 +236,25 @@ def test_the_person_of_two_structures(browser_of_two: Browser) -> None:
 
 def test_backing_out_is_told_to_the_sp_in_words_it_understands(browser_of_two: Browser) -> None:
     browser = browser_of_two
-    page = browser.get(f"http://localhost:{SP_PORT}/bip/")
+    page = browser.get(f"http://localhost:{SP_PORT}/net-cap/")
     cancel = next(form for form in page.forms.values() if form.action.endswith("/annuler"))
     told = browser.hand_over(cancel.submit())
     assert told.status_int == 403
     assert "AuthnFailed" in told.text
-    browser.whoami("bip", 401)
+    assert AuthnFailed.status_message in told.text
+    browser.whoami("net-cap", 401)
+
+
+def test_a_person_without_a_role_may_take_the_answer_to_the_sp(browser_of_two: Browser) -> None:
+    browser = browser_of_two
+    browser.sign_in(browser.get(f"{IDP}/connexion"), "sansdroit@demo.example")
+    refused = browser.get(f"http://localhost:{SP_PORT}/net-cap/")
+    assert refused.status_int == 403
+    form = refused.form
+    told = browser.post(form.action, dict(form.submit_fields()))
+    assert told.status_int == 403
+    assert RequestDenied.status_message in told.text
+    browser.whoami("net-cap", 401)
 
 
 # --- what an SP must not accept from us or from anybody ------------------------------------------

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import pytest
 
+from idp.errors import AuthnFailed, NoPassive, RequestDenied, StatusError
 from tests.common.fake_sp import status_of
 from tests.common.interop import Started, Visitor, World, expected, label, mail, sorted_values
 from tests.common.saml_trace import inflated, requests, responses, with_request
@@ -12,8 +13,9 @@ from tests.common.shibboleth import Shibboleth
 from tests.common.sp_sites import SITES, Names, RealSP, Session, Site
 from tests.common.web_visitor import Page
 
-PLAIN, SIGNED, POSTED = SITES["plain"], SITES["signed"], SITES["posted"]
+PLAIN, SIGNED, POSTED, SEALED = (SITES[name] for name in ("plain", "signed", "posted", "sealed"))
 BOTH_BINDINGS = pytest.mark.parametrize("site", [PLAIN, POSTED], ids=["redirect", "post"])
+BOTH_TOLD = pytest.mark.parametrize("site", [SIGNED, SEALED], ids=["redirect", "post"])
 TOLD_NO = re.compile(r"status:(NoPassive|RequestDenied|AuthnFailed)|reported an IdP error")
 QUERY = {"q": "é & œ"}  # Lasso warns of a RelayState longer than 80 bytes
 URI = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
@@ -35,11 +37,19 @@ def assert_no_session(sp: RealSP, site: Site, visitor: Visitor) -> None:
     assert sp.read(site, page.body) is None
 
 
-def assert_told_no(sp: RealSP) -> None:
-    """The program understood that the answer is no, and had nothing else to say of it."""
+def assert_told_no(sp: RealSP, error: type[StatusError], page: Page) -> None:
+    """The program understood that the answer is no, says why, and complains of nothing else.
+
+    mod_auth_mellon logs why; Shibboleth SP shows it on its error page, and has none for NoPassive.
+    """
     lines = sp.complaints()
     assert lines
     assert all(TOLD_NO.search(line) for line in lines), lines
+    assert not any("(null)" in line for line in lines), lines
+    if not isinstance(sp, Shibboleth):
+        assert any(error.status_message in line for line in lines), lines
+    elif error is not NoPassive:
+        assert error.status_message in page.text
 
 
 def asked_to_sign_in(visitor: Visitor) -> bool:
@@ -180,7 +190,7 @@ def test_passive_and_nobody_is_signed_in(sp: RealSP, site: Site, visitor: Visito
     assert not asked_to_sign_in(visitor)
     (response,) = responses(visitor.trace)
     assert status_of(response.xml) == ("Responder", "NoPassive")
-    assert_told_no(sp)
+    assert_told_no(sp, NoPassive, page)
 
 
 @BOTH_BINDINGS
@@ -253,24 +263,52 @@ def test_without_a_role_nothing_leaves(sp: RealSP, site: Site, visitor: Visitor)
     assert_no_session(sp, site, visitor)
 
 
+@BOTH_TOLD
+def test_without_a_role_a_button_takes_the_answer_to_an_sp_that_wants_to_know(
+    sp: RealSP, site: Site, visitor: Visitor
+) -> None:
+    page = visitor.reach(sp.page(site), "zoe")
+    assert page.status == 403
+    assert f"Vous n'avez pas accès à l'application {label(sp, site)}" in page.text
+    assert responses(visitor.trace) == []
+    page = visitor.submit(page, {})
+    assert page.url.startswith(sp.base)
+    (response,) = responses(visitor.trace)
+    assert status_of(response.xml) == ("Responder", "RequestDenied")
+    assert_told_no(sp, RequestDenied, page)
+    assert_no_session(sp, site, visitor)
+
+
 def test_passive_without_a_role_is_a_status(sp: RealSP, visitor: Visitor) -> None:
-    visitor.reach(sp.page(SIGNED), "zoe")
+    visitor.reach(sp.page(PLAIN), "zoe")
     page = visitor.go(sp.login(PLAIN, target=sp.page(PLAIN, session=False), passive=True))
     assert page.url.startswith(sp.base)
     (response,) = responses(visitor.trace)
     assert status_of(response.xml) == ("Responder", "RequestDenied")
-    assert_told_no(sp)
+    assert_told_no(sp, RequestDenied, page)
     assert_no_session(sp, PLAIN, visitor)
 
 
-def test_backing_out_leads_back_to_the_sp(sp: RealSP, visitor: Visitor) -> None:
-    page = visitor.go(sp.page(PLAIN))
+@BOTH_BINDINGS
+def test_backing_out_ends_here(sp: RealSP, site: Site, visitor: Visitor) -> None:
+    page = visitor.go(sp.page(site))
+    page = visitor.submit(page, {}, number=page.form_number("/annuler"))
+    assert f"Vous avez annulé l'ouverture de {label(sp, site)}" in page.text
+    assert responses(visitor.trace) == []
+    assert_no_session(sp, site, visitor)
+
+
+@BOTH_TOLD
+def test_backing_out_leads_back_to_an_sp_that_wants_to_know(
+    sp: RealSP, site: Site, visitor: Visitor
+) -> None:
+    page = visitor.go(sp.page(site))
     page = visitor.submit(page, {}, number=page.form_number("/annuler"))
     assert page.url.startswith(sp.base)
     (response,) = responses(visitor.trace)
     assert status_of(response.xml) == ("Responder", "AuthnFailed")
-    assert_told_no(sp)
-    assert_no_session(sp, PLAIN, visitor)
+    assert_told_no(sp, AuthnFailed, page)
+    assert_no_session(sp, site, visitor)
 
 
 # --- clocks -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from directory import demonstration
 from idp.errors import AlreadyExists
 from idp.interfaces import IDirectory
 from idp.services import Services
-from idp.types import NameIDFormat, Structures
+from idp.types import NameIDFormat, Refusals, Structures
 from metadata.options import Choice
 from metadata.registry import Registry
 from views.demo.applications import APPLICATIONS, DemoApplication
@@ -25,7 +25,10 @@ CHOICES = {
         structures=Structures.SCOPED,
     ),
     "net-cap": Choice(
-        rule_set="net-cap", name_id_format=NameIDFormat.TRANSIENT, structures=Structures.ASK
+        rule_set="net-cap",
+        name_id_format=NameIDFormat.TRANSIENT,
+        structures=Structures.ASK,
+        refusals=Refusals.STATUS,
     ),
     "site": Choice(
         rule_set="site", name_id_format=NameIDFormat.EMAIL_ADDRESS, structures=Structures.PARALLEL

@@ -28,6 +28,7 @@ STATUSES = {
     "NoPassive": "Le portail aurait dû vous poser une question, ce qui lui était interdit.",
     "NoAuthnContext": "Le mode de connexion exigé par l'application n'est pas disponible.",
     "InvalidNameIDPolicy": "L'identifiant demandé par l'application ne peut pas lui être donné.",
+    "RequestUnsupported": "Le portail ne sait pas faire ce que l'application a demandé.",
     "UnknownPrincipal": "La personne attendue par l'application n'est pas celle qui est connectée.",
 }
 ATTRIBUTE_LABELS = {

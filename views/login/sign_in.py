@@ -8,7 +8,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from idp.errors import AccountUnusable, AuthenticationFailed, Throttled, UnknownFlow
+from idp.errors import AccountUnusable, AuthenticationFailed, Busy, Throttled, UnknownFlow
 from idp.request import Request
 from idp.security import remember
 from idp.sign_on import must_authenticate
@@ -32,11 +32,15 @@ _FLOW = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The sign-on on whose way the person is; ``accepted`` None when it waits no longer."""
+    """The sign-on on whose way the person is; ``accepted`` None when it waits no longer.
+
+    ``leads_back`` is whether giving up ends at the application.
+    """
 
     id: str
     accepted: AcceptedRequest | None
     application_label: str
+    leads_back: bool = False
 
     @property
     def lost(self) -> bool:
@@ -55,7 +59,7 @@ def find_flow(request: Request, flow_id: str) -> Flow:
     except UnknownFlow:
         return Flow(flow_id, None, "")
     label = request.services.directory.application_label(accepted.entity_id)
-    return Flow(flow_id, accepted, label)
+    return Flow(flow_id, accepted, label, request.services.sign_on.tells(accepted))
 
 
 def is_asked_again(session: SsoSession | None, accepted: AcceptedRequest | None) -> bool:
@@ -104,7 +108,7 @@ def authenticate(request: Request, flow: Flow, values: Values) -> Response:
             device=cookies.device(request),
             current=request.sso_session,
         )
-    except AuthenticationFailed as error:
+    except (AuthenticationFailed, Busy) as error:
         raise refusal(request, error) from error
     response = go_on(request, flow, headers=remember(request, signed_in.token))
     cookies.set_device(request, response, signed_in.device_token)
@@ -112,10 +116,10 @@ def authenticate(request: Request, flow: Flow, values: Values) -> Response:
     return response
 
 
-def refusal(request: Request, error: AuthenticationFailed) -> FormRefused:
+def refusal(request: Request, error: AuthenticationFailed | Busy) -> FormRefused:
     """What the person reads; the service has counted, logged and journalled the cause."""
     refused = FormRefused.because(error)
-    if isinstance(error, Throttled):
+    if isinstance(error, (Throttled, Busy)):
         refused.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, AccountUnusable):
         correspondant = request.configuration.organization.correspondant

@@ -1,6 +1,6 @@
-"""The two pages on which a sign-on ends: the hand-over to the SP, and the refusal."""
+"""The pages on which a sign-on ends: handed over to the SP, refused, given up."""
 
-from pyramid.renderers import render
+from pyramid.renderers import render, render_to_response
 from pyramid.response import Response
 
 from idp.log import logger
@@ -16,20 +16,25 @@ def hand_over_page(request: Request, hand_over: HandOver) -> Response:
 
     Its policy has no form-action, which would block the post.
     """
-    fields = [("SAMLResponse", hand_over.saml_response)]
-    if hand_over.relay_state is not None:
-        fields.append(("RelayState", hand_over.relay_state))
     # Not Pyramid's renderer: its subscribers would read the person again, for nothing.
     body = (
         environment(request)
         .get_template("hand_over.jinja2")
-        .render(action=hand_over.action, fields=fields, application_label=hand_over.display_name)
+        .render(
+            action=hand_over.action,
+            fields=_fields(hand_over),
+            application_label=hand_over.display_name,
+        )
     )
     return Response(body, headerlist=[*_HEADERS])
 
 
 def refused_page(request: Request, accepted: AcceptedRequest, refused: Refused) -> Response:
-    """No role, no entry: which application, and who can help."""
+    """No role, no entry: which application, and who can help.
+
+    Where the SP wants to know, a button takes the answer there: then the page has no form-action
+    either, and is no other page for that.
+    """
     logger.info("sign-on.refused", entity_id=accepted.entity_id)
     body = render(
         "views:templates/refused.jinja2",
@@ -38,10 +43,30 @@ def refused_page(request: Request, accepted: AcceptedRequest, refused: Refused) 
             "referents": refused.not_entitled.referents,
             "closed_message": refused.not_entitled.closed_message,
             "request_id": request.id,
+            "action": refused.told.action if refused.told else None,
+            "fields": _fields(refused.told) if refused.told else (),
         },
         request=request,
     )
-    return Response(body, status=403)
+    response = Response(body, status=403)
+    if refused.told is not None:
+        response.headers["Content-Security-Policy"] = HAND_OVER_POLICY
+    return response
+
+
+def backed_out_page(request: Request, accepted: AcceptedRequest) -> Response:
+    """The person gave up, and the application does not want to know: a way on from here."""
+    label = request.services.directory.application_label(accepted.entity_id)
+    values = {"application_label": label}
+    return render_to_response("views:templates/backed_out.jinja2", values, request)
+
+
+def _fields(hand_over: HandOver) -> list[tuple[str, str]]:
+    """What the form carries; a RelayState that came empty goes back empty."""
+    fields = [("SAMLResponse", hand_over.saml_response)]
+    if hand_over.relay_state is not None:
+        fields.append(("RelayState", hand_over.relay_state))
+    return fields
 
 
 _HEADERS = (

@@ -9,12 +9,12 @@ from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
-from idp.errors import AuthnFailed, StatusError, UnknownServiceProvider
+from idp.errors import RequestRefused, StatusError, UnknownServiceProvider
 from idp.request import Request
 from idp.saml.bindings import decode_post, decode_redirect
 from idp.sign_on import ChoiceNeeded, HandOver, Outcome, Refused, SignInNeeded
 from idp.types import AcceptedRequest
-from views.saml.pages import hand_over_page, refused_page
+from views.saml.pages import backed_out_page, hand_over_page, refused_page
 from views.urls import see_other
 
 
@@ -44,7 +44,7 @@ def sso_redirect(request: Request) -> Response:
 def sso_post(request: Request) -> Response:
     """An AuthnRequest by HTTP-POST: checked now, answered at our own address."""
     sign_on = request.services.sign_on
-    accepted = sign_on.receive(decode_post(request.POST.items()))
+    accepted = sign_on.receive(decode_post(request.POST.items(), query=request.query_string))
     try:
         sign_on.check(accepted)
     except StatusError as error:
@@ -55,11 +55,13 @@ def sso_post(request: Request) -> Response:
 @view_config(route_name="saml_init", request_method="GET", permission=NO_PERMISSION_REQUIRED)
 def sso_init(request: Request) -> Response:
     """Sign-on that starts here: a tile was clicked."""
-    entity_id = request.GET.get("sp")
-    if not entity_id:
+    given = {name: request.GET.getall(name) for name in ("sp", "RelayState")}
+    if any(len(values) > 1 for values in given.values()):
+        raise RequestRefused("a parameter is there twice")
+    if not any(given["sp"]):
         raise UnknownServiceProvider("no sp in the query")
     sign_on = request.services.sign_on
-    accepted = sign_on.start(entity_id, request.GET.get("RelayState"))
+    accepted = sign_on.start(given["sp"][0], next(iter(given["RelayState"]), None))
     outcome = sign_on.answer(request.sso_session, accepted)
     if isinstance(outcome, HandOver):
         return hand_over_page(request, outcome)
@@ -83,12 +85,11 @@ def sso_continue(request: Request) -> Response:
 
 @view_config(route_name="saml_cancel", request_method="POST", permission=NO_PERMISSION_REQUIRED)
 def sso_cancel(request: Request) -> Response:
-    """The person backs out: the SP is told (AuthnFailed), and the browser goes back to it."""
+    """The person backs out: a page here, or (AuthnFailed) back to an SP that wants to know."""
     flow = request.POST.get("flow", "")
     accepted = request.services.authn_requests.find(flow)
-    backed_out = AuthnFailed("backed out")
-    declined = request.services.sign_on.decline(accepted, backed_out, request.sso_session, flow)
-    return hand_over_page(request, declined)
+    told = request.services.sign_on.back_out(accepted, request.sso_session, flow)
+    return backed_out_page(request, accepted) if told is None else hand_over_page(request, told)
 
 
 def _wait(request: Request, accepted: AcceptedRequest) -> Response:

@@ -4,14 +4,16 @@ import re
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
 from idp.db import Base, Database
-from idp.migrations import is_current, scripts, upgrade
+from idp.migrations import _config, is_current, lock, scripts, upgrade
 from idp.services import import_models
 from idp.settings import Settings
+from tests.common.clock import START
 from tests.common.databases import Databases
 
 
@@ -90,6 +92,58 @@ def test_an_upgrade_keeps_what_is_there(database: Database, settings: Settings) 
     database.bump("kept")
     upgrade(settings)
     assert database.revision("kept") == 1
+
+
+def at(settings: Settings, revision: str) -> Database:
+    """The blank database of these settings at this revision."""
+    database = Database(settings.database_url, durable=False)
+    with database.engine.connect() as connection:
+        lock(connection)
+        config = _config()
+        config.attributes["connection"] = connection
+        config.attributes["settings"] = settings
+        command.upgrade(config, revision)
+        connection.commit()
+    return database
+
+
+def test_service_providers_registered_before_0002_are_answered_as_they_were(
+    blank_database_url: str, settings: Settings
+) -> None:
+    assert settings.database_url == blank_database_url
+    import_models(settings)
+    database = at(settings, "0001")
+    old = {
+        "entity_id": "https://bip.example",
+        "xml": "<é/>",
+        "rule_set": "bip",
+        "rules": "[]",
+        "name_id_format": "f",
+        "sign": "both",
+        "encrypt": "auto",
+        "structures": "ask",
+        "enabled": True,
+        "created_at": START,
+        "updated_at": START,
+    }
+    columns = ", ".join(old)
+    values = ", ".join(f":{name}" for name in old)
+    with database.engine.connect() as connection:
+        lock(connection)
+        connection.execute(text(f"INSERT INTO service_provider ({columns}) VALUES ({values})"), old)  # noqa: S608 - constants
+        connection.commit()
+    assert not is_current(settings)
+    upgrade(settings)
+    assert is_current(settings)
+    with database.engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM service_provider")).mappings().one()
+    database.dispose()
+    assert (row["entity_id"], row["xml"], row["structures"]) == (
+        "https://bip.example",
+        "<é/>",
+        "ask",
+    )
+    assert (row["requests"], row["refusals"]) == ("any", "page")
 
 
 def test_the_history_is_one_line() -> None:

@@ -132,11 +132,44 @@ def test_add_registers_and_attaches(sp: Terminal, file: Callable[[bytes], str]) 
 def test_add_takes_every_option(sp: Terminal, file: Callable[[bytes], str]) -> None:
     options = "--attributes uri --nameid persistent --sign assertion --encrypt never"
     arguments = [*options.split(), "--structures", "scoped"]
+    arguments += ["--requests", "signed", "--refusals", "status"]
     sp("add", file(complete_entity()), "--application", "crm", *arguments)
     told = sp.data[0]
     assert told["rule_set"] == "uri"
     assert told["name_id_format"].endswith(":persistent")
     assert (told["sign"], told["encrypt"], told["structures"]) == ("assertion", "never", "scoped")
+    assert (told["requests"], told["refusals"]) == ("signed", "status")
+
+
+def test_add_demands_signed_requests_only_of_an_sp_that_can_sign(
+    sp: Terminal, file: Callable[[bytes], str], core: Core
+) -> None:
+    path = file(entity(key(der(), use="encryption"), SLO, ACS))
+    said = refusal(sp, "add", path, "--application", "bip", "--requests", "signed")
+    assert said.startswith(f"{path} : Les demandes signées sont exigées")
+    assert 'KeyDescriptor use="signing"' in said
+    assert "\n" not in said
+    assert Registry(core).list() == ()
+
+
+def test_requests_and_refusals_are_shown_and_stay_when_metadata_are_replaced(
+    sp: Terminal, file: Callable[[bytes], str]
+) -> None:
+    chosen = ["--requests", "signed", "--refusals", "status"]
+    sp("add", file(complete_entity()), "--application", "bip", *chosen)
+    assert "demandes signées exigées, refus annoncés à l'application" in sp("list")
+    assert (sp.data[0][0]["requests"], sp.data[0][0]["refusals"]) == ("signed", "status")
+    path = file(entity(key(der("b", number=1)), SLO, ACS))
+    assert "demandes acceptées" not in sp("add", path, "--application", "bip", "--replace")
+    assert "Demandes : signed ; refus : status" in sp("show", ENTITY_ID)
+    assert (sp.data[0]["requests"], sp.data[0]["refusals"]) == ("signed", "status")
+    said = sp("add", path, "--application", "bip", "--replace", "--requests", "any")
+    assert "Changement : demandes acceptées : retiré signed ; ajouté any" in said
+    assert "Demandes : any ; refus : status" in sp("show", ENTITY_ID)
+    without_key = file(entity(key(der(), use="encryption"), SLO, ACS))
+    again = ["add", without_key, "--application", "bip", "--replace", "--requests", "signed"]
+    assert "aucune clé de signature" in refusal(sp, *again)
+    assert "Demandes : any" in sp("show", ENTITY_ID)
 
 
 def test_add_tells_the_warnings(sp: Terminal, file: Callable[[bytes], str]) -> None:

@@ -11,7 +11,7 @@ from idp.audit import AuditEvent
 from idp.errors import AlreadyExists, MetadataError, NotFound, UnknownServiceProvider
 from idp.services import Core, Services
 from idp.settings import Settings
-from idp.types import Encrypt, NameIDFormat, Sign, Structures
+from idp.types import Encrypt, NameIDFormat, Refusals, Requests, Sign, Structures
 from metadata.options import Choice
 from metadata.registry import Registry, ServiceProviders
 from metadata.rule_sets import RULE_SETS
@@ -52,6 +52,8 @@ def test_an_sp_is_added_with_its_journal_event(
                 "sign": "both",
                 "encrypt": "auto",
                 "structures": "ask",
+                "requests": "any",
+                "refusals": "page",
             },
         )
     ]
@@ -67,7 +69,13 @@ def test_the_file_is_kept_byte_for_byte(registry: Registry, core: Core) -> None:
 
 def test_what_is_chosen_is_kept(registry: Registry, providers: ServiceProviders) -> None:
     choice = Choice(
-        "site", NameIDFormat.PERSISTENT, Sign.RESPONSE, Encrypt.NEVER, Structures.SCOPED
+        "site",
+        NameIDFormat.PERSISTENT,
+        Sign.RESPONSE,
+        Encrypt.NEVER,
+        Structures.SCOPED,
+        Requests.SIGNED,
+        Refusals.STATUS,
     )
     registry.add(complete_entity(), choice, application="bip")
     provider = providers.get(ENTITY_ID)
@@ -76,6 +84,8 @@ def test_what_is_chosen_is_kept(registry: Registry, providers: ServiceProviders)
     assert provider.sign is Sign.RESPONSE
     assert provider.encrypt is Encrypt.NEVER
     assert provider.structures is Structures.SCOPED
+    assert provider.requests is Requests.SIGNED
+    assert provider.refusals is Refusals.STATUS
 
 
 def test_an_sp_is_added_once(registry: Registry, journal: Journal) -> None:

@@ -183,6 +183,8 @@ def test_the_choice_of_a_structure_and_the_refusal(app: TestApp) -> None:
         app,
         "refused.jinja2",
         request=request,
+        action=None,
+        fields=(),
         person=None,
         application_label="BIP",
         referents=(Referent("Rita Referent", "ref@ville.example"),),

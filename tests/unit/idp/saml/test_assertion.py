@@ -12,7 +12,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509 import load_pem_x509_certificate
 from lxml import etree
 
-from idp.errors import UnusableServiceProvider
+from idp.errors import (
+    AuthnFailed,
+    InvalidNameIDPolicy,
+    NoAuthnContext,
+    NoPassive,
+    RequestDenied,
+    RequestUnsupported,
+    StatusError,
+    UnknownPrincipal,
+    UnusableServiceProvider,
+)
 from idp.saml import names
 from idp.saml.assertion import ResponseDraft, build_response, build_status_response
 from idp.saml.bindings import encode_post
@@ -151,7 +161,7 @@ def test_an_idp_initiated_response_answers_no_request(signer: Signer) -> None:
         ((), names.AES256_GCM),
         ((names.AES128_GCM,), names.AES128_GCM),
         ((names.RSA_OAEP_MGF1P, names.AES128_CBC), names.AES128_CBC),
-        ((names.AES256_CBC, names.AES256_GCM), names.AES256_CBC),
+        ((names.AES256_CBC, names.AES128_GCM, names.AES256_GCM), names.AES128_GCM),
         (("urn:unknown",), names.AES256_GCM),
     ],
 )
@@ -182,19 +192,41 @@ def test_another_key_cannot_read_an_encrypted_assertion(signer: Signer) -> None:
         SP._assertion(etree.fromstring(response))
 
 
-def test_a_status_response_carries_no_assertion_and_is_signed(signer: Signer) -> None:
+STATUSES = {
+    NoPassive: ("Responder", "NoPassive"),
+    NoAuthnContext: ("Responder", "NoAuthnContext"),
+    InvalidNameIDPolicy: ("Requester", "InvalidNameIDPolicy"),
+    UnknownPrincipal: ("Responder", "UnknownPrincipal"),
+    AuthnFailed: ("Responder", "AuthnFailed"),
+    RequestDenied: ("Responder", "RequestDenied"),
+    RequestUnsupported: ("Responder", "RequestUnsupported"),
+}
+
+
+def test_every_kind_of_status_is_here() -> None:
+    assert set(StatusError.__subclasses__()) == set(STATUSES)
+
+
+@pytest.mark.parametrize("kind", STATUSES)
+def test_a_status_response_says_why_carries_no_assertion_and_is_signed(
+    kind: type[StatusError], signer: Signer
+) -> None:
+    error = kind("lea@vitry.example, for the log alone")
     response = build_status_response(
-        ACCEPTED,
-        issuer=IDP,
-        response_id="_r",
-        now=NOW,
-        status="urn:oasis:names:tc:SAML:2.0:status:Responder",
-        sub_status="urn:oasis:names:tc:SAML:2.0:status:NoPassive",
-        signer=signer,
+        ACCEPTED, error, issuer=IDP, response_id="_r", now=NOW, signer=signer
     )
+    assert canonicalize(parse(response.encode())).decode() == response
     root = etree.fromstring(response)
     verify(root, signer.certificate)
-    assert status_of(root) == ("Responder", "NoPassive")
+    assert status_of(root) == STATUSES[kind]
+    names_of = [etree.QName(node).localname for node in root.find("samlp:Status", NS)]
+    assert names_of == ["StatusCode", "StatusMessage"], "the schema's order"
+    message = root.findtext("samlp:Status/samlp:StatusMessage", namespaces=NS)
+    assert message == kind.status_message
+    assert message.isascii()
+    assert message[-1] == "."
+    assert len(message) > 25
+    assert "lea" not in response
     assert root.find(".//saml:Assertion", NS) is None
     assert root.get("InResponseTo") == "_req"
     assert root.get("Destination") == SP.acs
