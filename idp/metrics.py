@@ -1,6 +1,6 @@
 """What Prometheus counts. Labels come from closed sets: never an address, a login or a URL."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 sign_ins = Counter(
     "convergences_sign_ins", "Sign-ins by outcome (success or error code)", ["outcome"]
@@ -9,4 +9,12 @@ sign_ons = Counter("convergences_sign_ons", "Assertions issued, by service provi
 refusals = Counter("convergences_refusals", "Sign-ons refused, by cause (error code)", ["cause"])
 http_requests = Counter(
     "convergences_http_requests", "HTTP responses", ["method", "route", "status"]
+)
+password_wait = Histogram(
+    "convergences_password_wait_seconds",
+    "How long a password waited for its turn to be hashed",
+    buckets=(0.1, 0.3, 1, 3, 10, 30),
+)
+password_turned_away = Counter(
+    "convergences_password_turned_away", "Passwords not looked at: every place was taken"
 )

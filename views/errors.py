@@ -10,7 +10,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from idp.db import GONE
-from idp.errors import ConvergencesError, Throttled
+from idp.errors import Busy, ConvergencesError, Throttled
 from idp.log import logger
 from idp.request import Request
 from views.person import person_of
@@ -67,7 +67,10 @@ def error_page(request: Request, status: int, text: str, *, heading: str | None 
 
 def on_convergences_error(error: ConvergencesError, request: Request) -> Response:
     """One mapping for the whole tree: the class says the status and the public text."""
-    server_side = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    # That many people come at once is no defect of ours.
+    server_side = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(
+        error, Busy
+    )
     logger.log(
         ERROR if server_side else WARNING,
         error.code,
@@ -75,7 +78,7 @@ def on_convergences_error(error: ConvergencesError, request: Request) -> Respons
         exc_info=error if server_side else None,
     )
     response = error_page(request, error.http_status, error.public)
-    if isinstance(error, Throttled):
+    if isinstance(error, (Throttled, Busy)):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 
@@ -85,9 +88,11 @@ def on_not_found(error: HTTPNotFound, request: Request) -> Response:
     allowed = _methods(request) if isinstance(error, PredicateMismatch) else ()
     if allowed and request.method not in allowed:
         status = HTTPStatus.METHOD_NOT_ALLOWED
+        logger.info("http", cause=f"{request.method} is not for this address", status=status)
         response = error_page(request, status, _TEXTS[status])
         response.allow = allowed
         return response
+    logger.info("http", cause=f"no page at {request.path_info!r}", status=HTTPStatus.NOT_FOUND)
     return error_page(request, HTTPStatus.NOT_FOUND, _TEXTS[HTTPStatus.NOT_FOUND])
 
 
@@ -112,7 +117,7 @@ def on_http_exception(error: HTTPException, request: Request) -> Response:
     """Anything else that HTTP has a name for; redirections pass as they are."""
     if error.code < HTTPStatus.BAD_REQUEST:
         return error
-    logger.warning("http", cause=error.explanation, status=error.code)
+    logger.warning("http", cause=error.detail or error.explanation, status=error.code)
     fallback = (
         SORRY if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR else _TEXTS[HTTPStatus.BAD_REQUEST]
     )
@@ -124,7 +129,7 @@ def on_http_exception(error: HTTPException, request: Request) -> Response:
 
 def on_undecodable(error: UnicodeDecodeError, request: Request) -> Response:
     """An address or a form that is not UTF-8."""
-    logger.warning("undecodable", cause=error.reason)
+    logger.warning("undecodable", cause=f"{error.reason} at byte {error.start}")
     return error_page(request, HTTPStatus.BAD_REQUEST, _TEXTS[HTTPStatus.BAD_REQUEST])
 
 

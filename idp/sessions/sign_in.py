@@ -1,14 +1,17 @@
 """Signing in with a password: the use case behind the page ``/connexion``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from idp.audit import AuditLog
 from idp.context import acting, origin
 from idp.db import Database
-from idp.errors import AuthenticationFailed
+from idp.errors import AuthenticationFailed, Busy
 from idp.interfaces import IDirectory, ISsoSessions
 from idp.log import logger
 from idp.metrics import sign_ins
+from idp.passwords import place
 from idp.throttle import Throttle, device_token, known_device
 from idp.types import AuthnContext, SsoSession, Subject
 
@@ -27,9 +30,10 @@ class SignedIn:
 
 
 class SignIn:
-    """Throttle, check the password, open a session, journal.
+    """Take a place, throttle, check the password, open a session, journal.
 
-    Three short transactions with the slow check between them, which holds none:
+    Without a place (:mod:`idp.passwords`) nothing is read, counted or journalled. With one, three
+    short transactions with the slow check between them, which holds none:
 
     1. the attempt is counted as a failure;
     2. (the directory reads the account and checks the password;)
@@ -72,12 +76,13 @@ class SignIn:
         that this browser had until now. Must not be called inside a unit of work.
 
         Raises:
+            Busy: too many people sign in at this moment; the login was not looked at.
             Throttled: too many failures; the password was not looked at.
             BadCredentials: unknown login, no password set, or a wrong one.
             AccountUnusable: the password is right, the account may not be used.
         """
         known = known_device(self._secret, login, device)
-        with acting(replace(origin(), address=address)):
+        with _place(), acting(replace(origin(), address=address)):
             try:
                 self._throttle.attempt(login, address, known)
             except AuthenticationFailed as error:
@@ -122,3 +127,15 @@ class SignIn:
         # The login is not logged: people type their password into that field.
         sign_ins.labels(outcome=error.code).inc()
         logger.warning("sign-in.failure", reason=error.code, cause=error.cause)
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """A place in the queue of this process; that there is none is counted and logged."""
+    try:
+        with place():
+            yield
+    except Busy as error:
+        sign_ins.labels(outcome=error.code).inc()
+        logger.warning("sign-in.busy", cause=error.cause)
+        raise

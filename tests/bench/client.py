@@ -70,7 +70,7 @@ class Client:
         self._connection.close()
 
     def sign_in(self, login: str, password: str) -> None:
-        """Fill the sign-in form in.
+        """Fill the sign-in form in, and open the portal.
 
         Raises:
             Unmeasurable: the page is not there, or says no.
@@ -80,6 +80,7 @@ class Client:
         form = next(each for each in forms if "password" in each.fields)
         values = {**dict(form.form_values()), "login": login, "password": password}
         self._ask("POST", form.action, urlencode(values), expected=303)
+        self._ask("GET", "/", expected=200)
 
     def sign_ons(self, target: Target, count: int) -> Iterator[float]:
         """Sign on this many times, one after the other; gives the seconds of each.
@@ -89,15 +90,23 @@ class Client:
         Raises:
             Unmeasurable: an answer is another one.
         """
-        for number, (request_id, path) in enumerate(target.requests(count)):
-            started = perf_counter()
-            page = self._ask("GET", path, expected=200)
-            seconds = perf_counter() - started
-            if b'name="SAMLResponse"' not in page:
-                raise Unmeasurable(f"an answer without a Response: {page[:300]!r}")
-            if number % VERIFIED_EVERY == 0:
-                target.verify(page.decode(), request_id)
-            yield seconds
+        for number, request in enumerate(target.requests(count)):
+            yield self.sign_on(target, *request, verified=number % VERIFIED_EVERY == 0)
+
+    def sign_on(self, target: Target, request_id: str, path: str, *, verified: bool) -> float:
+        """Send one of ``target.requests``; the seconds until the answer, which holds a Response.
+
+        Raises:
+            Unmeasurable: the answer is another one, or the SP does not accept it.
+        """
+        started = perf_counter()
+        page = self._ask("GET", path, expected=200)
+        seconds = perf_counter() - started
+        if b'name="SAMLResponse"' not in page:
+            raise Unmeasurable(f"an answer without a Response: {page[:300]!r}")
+        if verified:
+            target.verify(page.decode(), request_id)
+        return seconds
 
     def received(self, target: Target) -> Received:
         """What one sign-on tells the SP.
@@ -119,6 +128,7 @@ class Client:
             answer = self._connection.getresponse()
             content = answer.read()
         except (OSError, HTTPException) as error:
+            self._connection.close()  # the next one begins anew
             raise Unmeasurable(f"{method} {path[:60]}: {error!r}") from error
         for line in answer.headers.get_all("Set-Cookie", []):
             self._cookies |= {name: each.value for name, each in SimpleCookie(line).items()}

@@ -1,4 +1,4 @@
-"""What is measured, in which order, against which goals: P1, P2 and P8 of the product."""
+"""What is measured, in which order, against which goals: P1 to P4 and P8 of the product."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
-from tests.bench import versus, yardstick
+from tests.bench import sign_in, storm, versus, yardstick
 from tests.bench.client import Client, Target
 from tests.bench.meter import Meter, Watch
 from tests.bench.report import Load, Row
@@ -66,11 +66,13 @@ class Bench:
             plain, watch = self._plain_and_memory(world, server, client)
             received = client.received(target(world, PLAIN))
             self._other_shapes(world, server, client)
+            self._sign_in(world, server)
         self._memory(watch)
         what = f"start of a worker, median of {STARTS}"
         self.rows.append(Row("P8", what, median(starts), SECONDS, 2))
         if self.meter.yardsticks[-1].has_ifma:
             self._without_ifma(world)
+        self._storm(world, "SQLite")
         return received, plain
 
     def _plain_and_memory(self, world: World, server: Server, client: Client) -> tuple[Load, Watch]:
@@ -122,6 +124,20 @@ class Bench:
             what = "P1 on PostgreSQL, without its own CPU"
             load = self._plain_again(what, world)
             self.rows.append(Row("", what, load.units, UNIT, None, load))
+            self._storm(world, "PostgreSQL")
+
+    def _sign_in(self, world: World, server: Server) -> None:
+        cost = world.settings.bcrypt_cost
+        self.meter.say(f"{sign_in.SIGN_INS} sign-ins")
+        measured = sign_in.measure(server, cost)
+        what = "page, password, portal, without the bcrypt check"
+        self.rows.append(Row("P3", what, measured.rest, "ms", 12))
+        what = f"one bcrypt check at cost {cost}"
+        self.rows.append(Row("", what, measured.check, "ms"))
+
+    def _storm(self, world: World, database: str) -> None:
+        with ours(world, workers=storm.WORKERS) as server:
+            self.rows += storm.measure(server, target(world, PLAIN), database, self.meter.say)
 
     def _plain_again(
         self, what: str, world: World, environment: Mapping[str, str] | None = None
@@ -143,14 +159,16 @@ class Bench:
 
 
 @contextmanager
-def ours(world: World, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+def ours(
+    world: World, environment: Mapping[str, str] | None = None, *, workers: int = 1
+) -> Iterator[Server]:
     """Our server.
 
     Raises:
         Unmeasurable: it does not start.
     """
     with serving(
-        world.command(),
+        world.command(workers),
         port=world.port,
         ready="/readyz",
         log=world.settings.var / "server.log",

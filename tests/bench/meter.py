@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tests.bench import yardstick
 from tests.bench.client import Client, Target
 from tests.bench.proc import Memory
-from tests.bench.report import Load, percentile
+from tests.bench.report import Load, times
 from tests.bench.server import Server
 from tests.bench.yardstick import Yardstick
 
@@ -72,11 +72,12 @@ class Meter:
         seconds = watch.drain(client.sign_ons(expected, self.sign_ons))
         cpu = server.cpu_seconds() - before
         self.yardsticks.append(yardstick.take())
+        taken = times(seconds)
         return Load(
             sign_ons=self.sign_ons,
             cpu=cpu / self.sign_ons * 1000,
-            p50=percentile(seconds, 50) * 1000,
-            p95=percentile(seconds, 95) * 1000,
+            p50=taken.p50,
+            p95=taken.p95,
             yardstick=yardstick.mean(*self.yardsticks[-2:]),
         )
 

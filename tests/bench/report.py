@@ -25,6 +25,12 @@ RSA       one RSA-2048 private operation of `openssl speed`, taken before and af
 IFMA off  the same CPU in operations without AVX-512 IFMA, which many machines lack:
           {without_ifma} ms in this run.
 CPU       of the server's processes and their children; p50 and p95 are the client's.
+P3        sign-ins, each the page, the password and the portal, in a new browser: CPU of the
+          server, less that of as many bcrypt checks of the same library, by turns.
+P4        two workers as in `make run`. Sign-ons one after the other, with a pause, on 8 connections
+          to both, while another process posts passwords all the time: right ones, wrong ones, for
+          logins that nobody has. Being told to come back is an error but for more people than
+          threads. Server, client and storm share the processors.
 stock     the same attributes and key; no directory, session, journal or page. {fewest} sign-ons.
 
 {most:,} sign-ons a row, one after the other on one connection; NameID transient.
@@ -55,8 +61,30 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """How long ``count`` answers took at the client; milliseconds."""
+
+    count: int
+    p50: float
+    p95: float
+
+
+def times(seconds: Sequence[float]) -> Times:
+    """Of these answers.
+
+    Raises:
+        ValueError: there is none.
+    """
+    p50, p95 = (percentile(seconds, percent) * 1000 for percent in (50, 95))
+    return Times(len(seconds), p50, p95)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One figure; ``goal`` is the most that meets it, None when nothing was promised."""
+    """One figure; ``goal`` is the most that meets it, None when nothing was promised.
+
+    A row of sign-ons has a ``load``; one that only tells how long answers took has ``times``.
+    """
 
     number: str
     what: str
@@ -64,6 +92,7 @@ class Row:
     unit: str
     goal: float | None = None
     load: Load | None = None
+    times: Times | None = None
 
     @property
     def verdict(self) -> str:
@@ -76,6 +105,8 @@ class Row:
         """The texts of the table's columns."""
         goal = "" if self.goal is None else f"≤ {self.goal:g} {self.unit}"
         cells = [self.number, self.what, f"{self.figure:.2f} {self.unit}", goal, self.verdict]
+        if self.times is not None:
+            return [*cells, "", "", f"{self.times.p50:.2f}", f"{self.times.p95:.2f}", ""]
         if self.load is None:
             return [*cells, "", "", "", "", ""]
         load = self.load

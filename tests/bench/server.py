@@ -1,4 +1,4 @@
-"""A server of the bench: granian as ``convergences run`` starts it, with one worker."""
+"""A server of the bench: granian as ``convergences run`` starts it."""
 
 import os
 import signal

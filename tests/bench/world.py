@@ -48,9 +48,9 @@ class World:
     sps: dict[str, FakeSP]
     default_key: str
 
-    def command(self) -> list[str]:
-        """The server, as ``convergences run`` starts it, with one worker."""
-        return granian("idp.wsgi:application", self.port, workers=1)
+    def command(self, workers: int = 1) -> list[str]:
+        """The server, as ``convergences run`` starts it, which has two workers."""
+        return granian("idp.wsgi:application", self.port, workers=workers)
 
     def environment(self) -> dict[str, str]:
         """What ``convergences run`` gives its server."""
@@ -97,6 +97,8 @@ def _write_config(path: Path, folder: Path, public_url: str, database_url: str) 
             "convergences.var": str(folder),
             "convergences.public_url": public_url,
             "convergences.database_url": database_url,
+            # As behind nginx: the people of a login storm come from many networks.
+            "convergences.proxies": "1",
         }
     )
     with path.open("w", encoding="utf-8") as file:

@@ -12,7 +12,7 @@ from tests.bench import plan, proc, report, versus, yardstick
 from tests.bench.meter import Watch
 from tests.bench.proc import Memory, Process
 from tests.bench.profiling import package
-from tests.bench.report import Load, Row
+from tests.bench.report import Load, Row, Times
 from tests.bench.server import serving
 from tests.bench.yardstick import Unmeasurable, Yardstick
 from tests.common.ports import free_port
@@ -162,6 +162,14 @@ def test_the_table_is_aligned() -> None:
         assert first[: header.index(title) + len(title)].endswith(value)
 
 
+def test_a_row_of_times_alone_leaves_the_cpu_out() -> None:
+    made = report.times([0.001 * number for number in range(1, 101)])
+    assert made == Times(100, 50.0, pytest.approx(95.0))
+    row = Row("P4", "in a storm", 2.5, "times", 5, times=made)
+    assert row.cells()[-5:] == ["", "", "50.00", "95.00", ""]
+    assert row.as_json()["times"] == {"count": 100, "p50": 50.0, "p95": pytest.approx(95.0)}
+
+
 def test_numbered_rows_come_first() -> None:
     rows = [Row(number, "", 0, "") for number in ("", "P8", "P2a", "P1", "P2b")]
     assert [row.number for row in report.ordered(rows)] == ["P1", "P2a", "P2b", "P8", ""]
@@ -188,6 +196,7 @@ def test_the_document_holds_what_the_table_shows(tmp_path: Path) -> None:
             "units": 4.0,
             "units_without_ifma": 2.0,
         },
+        "times": None,
     }
     assert read["rows"][1]["verdict"] is None
     assert read["yardsticks"] == [{"plain": 0.25, "without_ifma": 0.5}]

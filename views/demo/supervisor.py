@@ -25,6 +25,7 @@ import click
 from idp import make_app, migrations
 from idp.errors import ConfigurationError
 from idp.keys import KeyState
+from idp.passwords import PLACES
 from idp.services import Services, build, import_models
 from idp.settings import Settings, from_file
 from views.demo import loading
@@ -36,6 +37,8 @@ TICK = 0.1
 ASKING_TIMEOUT = 2.0
 ENDING_SECONDS = 8.0
 FAILURES_BEFORE_READY = 3
+OTHER_THREADS = 16
+"""Of a worker, beside those in which people wait for their password's turn."""
 
 
 def run_demonstration(config: Path, port: int, sp_port: int) -> None:
@@ -189,10 +192,11 @@ def children_of(config: Path, settings: Settings, port: int, sp_port: int) -> li
 
 def granian(target: str, port: int, *, workers: int) -> list[str]:
     """The command of a server on the loopback."""
+    threads = PLACES + OTHER_THREADS
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws"),
         *("--host", ADDRESS, "--port", str(port)),
-        *("--workers", str(workers), "--blocking-threads", "16"),
+        *("--workers", str(workers), "--blocking-threads", str(threads)),
         *("--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "5"),
         *("--log-level", "error", target),
     ]

@@ -1,11 +1,14 @@
-from threading import Event, Thread
+import os
+from collections.abc import Callable
+from threading import Event, Thread, get_native_id
 
 import bcrypt
 import pytest
+from prometheus_client import REGISTRY
 
 from idp import passwords
-from idp.errors import BadCredentials
-from idp.passwords import SCHEME, Passwords
+from idp.errors import BadCredentials, Busy
+from idp.passwords import NICENESS, SCHEME, Passwords, Queue, place
 
 SECRET = b"s" * 32
 
@@ -115,3 +118,104 @@ def test_checks_queue_for_one_slot(hasher: Passwords, monkeypatch: pytest.Monkey
         thread.join(5)
 
     assert most == 1
+
+
+def in_a_thread(call: Callable[[], object]) -> object:
+    """What ``call`` returns in a thread of its own, or the class of what it raises."""
+    met: list[object] = []
+
+    def run() -> None:
+        try:
+            met.append(call())
+        except Exception as error:  # noqa: BLE001 - told to the test
+            met.append(type(error))
+
+    thread = Thread(target=run)
+    thread.start()
+    thread.join(5)
+    assert met, "it waits for ever"
+    return met[0]
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+def test_who_comes_when_every_place_is_taken_is_turned_away_at_once() -> None:
+    queue, turned_away = Queue(2), counted("convergences_password_turned_away_total")
+    inside, go = Event(), Event()
+
+    def slow() -> str:
+        inside.set()
+        go.wait(5)
+        return "done"
+
+    met: list[object] = []
+    threads = [Thread(target=lambda: met.append(queue.run(slow))) for _ in range(2)]
+    threads[0].start()
+    assert inside.wait(5)
+    threads[1].start()
+    while not queue._slot._work_queue.qsize():  # the second waits for its turn
+        assert threads[1].is_alive()
+
+    assert in_a_thread(lambda: queue.run(slow)) is Busy
+    assert counted("convergences_password_turned_away_total") == turned_away + 1
+    go.set()
+    for thread in threads:
+        thread.join(5)
+    assert met == ["done", "done"]
+    assert in_a_thread(lambda: queue.run(slow)) == "done"
+
+
+def test_a_place_is_held_over_several_hashes_and_given_back() -> None:
+    queue = Queue(1)
+    with queue.place():
+        assert queue.run(lambda: 1) == 1, "who holds a place needs no second one"
+        with queue.place():
+            pass
+        assert in_a_thread(lambda: queue.run(lambda: 2)) is Busy
+    assert in_a_thread(lambda: queue.run(lambda: 2)) == 2
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    assert in_a_thread(lambda: queue.run(broken)) is ZeroDivisionError
+    assert in_a_thread(lambda: queue.run(lambda: 3)) == 3
+
+
+def test_hashing_for_storage_and_checking_share_the_queue(
+    hasher: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = hasher.hash("mot de passe")
+    monkeypatch.setattr(passwords, "_queue", Queue(1))
+
+    with place():
+        assert in_a_thread(lambda: hasher.hash("mot de passe")) is Busy
+        assert in_a_thread(lambda: hasher.verify("mot de passe", stored)) is Busy
+        assert in_a_thread(lambda: hasher.verify("mot de passe", None)) is Busy
+        hasher.verify("mot de passe", stored)
+
+
+def test_the_wait_is_measured(hasher: Passwords) -> None:
+    before = counted("convergences_password_wait_seconds_count")
+    hasher.hash("mot de passe")
+    assert counted("convergences_password_wait_seconds_count") == before + 1
+
+
+def test_hashing_gives_way_and_the_others_keep_their_priority() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, get_native_id())
+
+    before = niceness()
+    assert Queue(1).run(niceness) == max(before, NICENESS)
+    assert niceness() == before
+
+
+def test_a_system_that_forbids_another_priority_hashes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(*_arguments: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(passwords.os, "setpriority", forbidden)
+    assert Queue(1).run(lambda: "done") == "done"

@@ -1,12 +1,17 @@
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import event, select
+from structlog.testing import capture_logs
 
+from idp import passwords
 from idp.audit import AuditEvent, AuditLog
 from idp.context import Origin, acting, origin
 from idp.db import Database
-from idp.errors import AccountUnusable, AuthenticationFailed, BadCredentials, Throttled
+from idp.errors import AccountUnusable, AuthenticationFailed, BadCredentials, Busy, Throttled
+from idp.passwords import Queue
 from idp.sessions.sign_in import SignedIn, SignIn
 from idp.sessions.sso import SsoSessions
 from idp.settings import Settings
@@ -172,6 +177,48 @@ def test_too_many_failures_are_refused_before_the_password_is_looked_at(
     assert directory.asked == 5
     assert refused.value.retry_after == 2
     assert refused.value.subject_id is None
+
+
+@pytest.mark.parametrize("login", [LEA.login, "personne@b.fr"])
+def test_without_a_place_nobody_is_looked_at_and_nothing_is_written(
+    sign_in: SignInWith,
+    directory: OnePerson,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    login: str,
+) -> None:
+    def busy() -> float:
+        return REGISTRY.get_sample_value("convergences_sign_ins_total", {"outcome": "busy"}) or 0.0
+
+    statements: list[str] = []
+    event.listen(
+        database.engine, "before_cursor_execute", lambda *given: statements.append(given[2])
+    )
+    before = busy()
+    with monkeypatch.context() as full, capture_logs() as logged:
+        full.setattr(passwords, "_queue", Queue(0))
+        with pytest.raises(Busy) as refused:
+            sign_in(login=login)
+
+    assert refused.value.retry_after > 0
+    assert (directory.asked, statements) == (0, [])
+    assert busy() == before + 1
+    (line,) = logged
+    assert (line["event"], line["log_level"]) == ("sign-in.busy", "warning")
+    assert login not in str(line)
+    assert sign_in().subject == LEA
+
+
+def test_a_place_is_held_until_the_session_is_there_and_given_back_after_a_failure(
+    sign_in: SignInWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(1)
+    monkeypatch.setattr(passwords, "_queue", queue)
+    for password in ("faux", "juste"):
+        with suppress(BadCredentials):
+            sign_in(password=password)
+        with queue.place():
+            pass
 
 
 def test_the_owner_gets_in_from_his_browser_while_a_stranger_hammers(

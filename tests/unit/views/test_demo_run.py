@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from configparser import ConfigParser
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -15,12 +16,15 @@ from urllib.request import urlopen
 import pytest
 
 from idp.errors import ConfigurationError
+from idp.passwords import PLACES
 from tests.common.ports import free_port, free_ports
 from tests.common.processes import REPOSITORY, answers, running
 from views.demo.children import Child, delay
 from views.demo.supervisor import (
+    OTHER_THREADS,
     Stopping,
     Supervisor,
+    granian,
     pid_file,
     refuse_taken,
     served_sp_port,
@@ -63,6 +67,19 @@ def test_the_delay_doubles_up_to_half_a_minute() -> None:
     assert [delay(failures) for failures in (1, 2, 3, 6, 7, 8, 1000)] == [
         0.5, 1.0, 2.0, 16.0, 30.0, 30.0, 30.0,
     ]  # fmt: skip
+
+
+def test_threads_outnumber_those_who_wait_for_their_passwords_turn() -> None:
+    for command in (
+        granian("idp.wsgi:application", 1, workers=2),
+        (REPOSITORY / "deploy" / "convergences.service").read_text("utf-8").split(),
+    ):
+        threads = int(command[command.index("--blocking-threads") + 1])
+        assert threads == PLACES + OTHER_THREADS
+    development = ConfigParser(interpolation=None)
+    development.read(REPOSITORY / "development.ini", encoding="utf-8")
+    assert development.getint("server:main", "threads") == PLACES + OTHER_THREADS
+    assert OTHER_THREADS >= 16
 
 
 def test_a_child_that_dies_is_started_again() -> None:

@@ -51,6 +51,8 @@ def test_a_throttled_request_says_when_to_come_back(
     sign_in(app, "agent@ville.example")
     broken(monkeypatch, services, errors.Throttled("x", retry_after=17))
     assert app.get("/", status=429).headers["Retry-After"] == "17"
+    broken(monkeypatch, services, errors.Busy("x"))
+    assert app.get("/", status=503).headers["Retry-After"] == "10"
 
 
 @pytest.mark.usefixtures("agent")
