@@ -36,7 +36,7 @@ def make_app(settings: Settings, services: "Services | None" = None) -> "Router"
     from idp.services import build, import_models  # noqa: PLC0415 - the rooms load after the frame
 
     import_models(settings)
-    registry: dict[str, Any] = {"services": services or build(settings)}
+    registry: dict[str, Any] = {"services": services or build(settings, hurried=True)}
     with Configurator(settings=registry) as config:
         config.registry.services = registry["services"]
         config.include("idp.request")

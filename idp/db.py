@@ -3,11 +3,14 @@
 SQLite and PostgreSQL. On SQLite the driver's own transactions are switched off: reading happens in
 autocommit, and a write takes the lock at once (``BEGIN IMMEDIATE``) under a lock of this process,
 because a transaction that reads first and writes later fails with BUSY_SNAPSHOT under load.
+
+What a database that is gone raises comes within seconds where somebody waits for a page
+(``hurried``); work without a reader takes the time that it takes.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -31,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -48,6 +51,16 @@ NAMING_CONVENTION = {
 }
 
 POOL_SIZE = 16
+
+WRITE_SECONDS = 2.0
+"""SQLite, while somebody waits for a page: for its turn among our writers, and again for those of
+other processes."""
+
+PATIENT_SECONDS = 10.0
+"""The same where nobody waits."""
+
+TURN_SECONDS = 0.25
+"""How long the others wait for their turn once another process was found writing for too long."""
 
 DatabaseError = SQLAlchemyError
 """Whatever goes wrong between us and the database."""
@@ -146,17 +159,26 @@ class _Work:
 class Database:
     """An engine and its unit of work."""
 
-    def __init__(self, url: str, *, durable: bool = True) -> None:
-        """``durable=False`` gives up safety against power cuts (SQLite, tests)."""
+    def __init__(self, url: str, *, durable: bool = True, hurried: bool = False) -> None:
+        """``durable=False`` gives up safety against power cuts (SQLite, tests).
+
+        ``hurried=True`` is a server's: nothing waits for the database longer than some seconds.
+        """
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(url, durable=durable) if self.is_sqlite else _engine(url)
+        self._write_seconds = WRITE_SECONDS if hurried else PATIENT_SECONDS
+        self.engine = (
+            _sqlite_engine(url, durable=durable, seconds=self._write_seconds)
+            if self.is_sqlite
+            else _engine(self.url, hurried=hurried)
+        )
         self._readers = (
             self.engine
             if self.is_sqlite
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
-        self._write_lock = Lock() if self.is_sqlite else nullcontext()
+        self._write_lock = Lock()
+        self._locked_out = False
         self._current: ContextVar[_Work | None] = ContextVar("unit_of_work", default=None)
 
     @contextmanager
@@ -198,17 +220,43 @@ class Database:
         if current is not None:
             yield current
             return
-        with self._write_lock, self.engine.connect() as connection:
+        with self._turn_to_write(), self.engine.connect() as connection:
             work = _Work(connection)
             token = self._current.set(work)
             try:
                 if self.is_sqlite:
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    self._begin(connection)
                 yield work
                 work.flushed().commit()
             finally:
                 self._current.reset(token)
                 work.close()
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """SQLite: one writer of this process at a time.
+
+        While another process holds the file, one of ours waits for it and the rest soon give up:
+        their waits must not add up.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        seconds = TURN_SECONDS if self._locked_out else self._write_seconds
+        if not self._write_lock.acquire(timeout=seconds):
+            raise PoolTimeoutError("the database is being written to all the time")
+        try:
+            yield
+        finally:
+            self._write_lock.release()
+
+    def _begin(self, connection: Connection) -> None:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError:
+            self._locked_out = True
+            raise
+        self._locked_out = False
 
     def insert(self, table: Any) -> Any:  # noqa: ANN401 - the two dialects share no public type
         """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
@@ -257,17 +305,19 @@ def check_there_is_one(url: str) -> None:
         )
 
 
-def _engine(url: str) -> Engine:
-    return create_engine(
+def _engine(url: URL, *, hurried: bool) -> Engine:
+    from idp.postgresql import postgresql_engine  # noqa: PLC0415 - SQLite does without its driver
+
+    return postgresql_engine(
         url,
+        hurried=hurried,
         pool_size=POOL_SIZE,
         pool_use_lifo=True,
-        pool_pre_ping=True,
         hide_parameters=True,  # errors are logged, hashes of passwords are not
     )
 
 
-def _sqlite_engine(url: str, *, durable: bool) -> Engine:
+def _sqlite_engine(url: str, *, durable: bool, seconds: float) -> Engine:
     database = make_url(url).database
     if database:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
@@ -276,7 +326,7 @@ def _sqlite_engine(url: str, *, durable: bool) -> Engine:
         pool_size=POOL_SIZE,
         pool_use_lifo=True,
         hide_parameters=True,
-        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10},
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": seconds},
     )
 
     @event.listens_for(engine, "connect")

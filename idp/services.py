@@ -101,15 +101,15 @@ class Services:
         return self.core.sessions
 
 
-def build(settings: Settings, *, clock: IClock | None = None) -> Services:
-    """Build every service.
+def build(settings: Settings, *, clock: IClock | None = None, hurried: bool = False) -> Services:
+    """Build every service; ``hurried`` for a server, see :class:`idp.db.Database`.
 
     Raises:
         ConfigurationError: a plug-in cannot be imported or built, or the database is used with
             another secret; the cause names the setting.
     """
     clock = clock or SystemClock()
-    db = Database(settings.database_url, durable=settings.durable)
+    db = Database(settings.database_url, durable=settings.durable, hurried=hurried)
     try:
         with suppress(DatabaseError):  # not there yet is no reason: /readyz asks again
             check_secret(db, settings.secret)

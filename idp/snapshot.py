@@ -39,14 +39,12 @@ class Snapshot(Generic[T]):
             Exception: whatever ``load`` raises, when nothing is held yet.
         """
         held = self._held
-        if held is not None and monotonic() - self._asked_at < MAX_AGE:
-            return held[1]
-        if held is not None and not self._lock.acquire(blocking=False):
-            return held[1]
         if held is None:
-            self._lock.acquire()
+            return self._first()
+        if monotonic() - self._asked_at < MAX_AGE or not self._lock.acquire(blocking=False):
+            return held[1]
         try:
-            return self._refresh()
+            return self._refresh(held[1])
         finally:
             self._lock.release()
 
@@ -54,19 +52,40 @@ class Snapshot(Generic[T]):
         """Ask again at the next call: this process just changed it."""
         self._asked_at = 0.0
 
-    def _refresh(self) -> T:
-        try:
-            # Outside any unit of work in progress: what it has not committed may never be.
-            value = Context().run(self._read)
-        except Exception as error:
-            if self._held is None:
+    def _first(self) -> T:
+        """Loaded by one; those who waited for it share its error too, or their waits add up."""
+        came_at = monotonic()
+        with self._lock:
+            if self._held is not None:
+                return self._held[1]
+            if self.problem is not None and self._asked_at > came_at:
+                raise self.problem
+            try:
+                value = self._read_alone()
+            except Exception as error:
+                self.problem = error
+                self._asked_at = monotonic()
                 raise
+            self.problem = None
+            return value
+
+    def _refresh(self, held: T) -> T:
+        try:
+            value = self._read_alone()
+        except Exception as error:  # noqa: BLE001 - what is held goes on serving
+            if self.problem is None:
+                logger.exception("snapshot.stale", snapshot=self._name)
             self.problem = error
             self._asked_at = monotonic()
-            logger.exception("snapshot.stale", snapshot=self._name)
-            return self._held[1]
+            return held
+        if self.problem is not None:
+            logger.info("snapshot.fresh", snapshot=self._name)
         self.problem = None
         return value
+
+    def _read_alone(self) -> T:
+        """Outside any unit of work in progress: what it has not committed may never be."""
+        return Context().run(self._read)
 
     def _read(self) -> T:
         # The revision is read before the value: a change in between is loaded again next time.

@@ -1,7 +1,8 @@
 """The worker: sends mails, seals the journal, purges what is no longer needed.
 
 Each job runs in a thread of its own, so that a mail server that does not answer delays no seal. An
-error is logged and the job tried again, later each time; nothing but a signal ends the worker.
+error is logged and the job tried again, later each time; nothing but a signal ends the worker. A
+database that is gone is asked every few seconds: what it keeps waiting are seals and mails.
 """
 
 import signal
@@ -15,7 +16,7 @@ from idp import mail, throttle
 from idp.audit import BATCH, AuditLog, Sealer
 from idp.audit_purge import AuditPurge
 from idp.context import Origin, acting
-from idp.db import Database
+from idp.db import GONE, Database
 from idp.interfaces import IClock
 from idp.log import logger
 from idp.mail import OutboxSender
@@ -24,6 +25,8 @@ from idp.services import Services
 from idp.sessions import authn_requests, sso
 
 LONGEST_BACK_OFF = timedelta(seconds=60)
+LONGEST_WHILE_GONE = timedelta(seconds=4)
+"""The longest pause while it is the database that does not answer."""
 LAST_WORDS = timedelta(seconds=10)
 """How long a stopping worker waits for the jobs in progress."""
 
@@ -113,14 +116,28 @@ class Worker:
             try:
                 with acting(Origin(actor="worker")):
                     job.run()
-            except Exception:  # noqa: BLE001 - an error never ends the worker
+            except Exception as error:  # noqa: BLE001 - an error never ends the worker
                 failures += 1
-                pause = back_off(failures)
-                logger.exception("worker.job-failed", job=job.name, again_in=pause.total_seconds())
+                pause = self._failed(job, error, failures)
             else:
                 if failures:
                     logger.info("worker.job-recovered", job=job.name)
                 failures, pause = 0, job.every
+
+    def _failed(self, job: Job, error: Exception, failures: int) -> timedelta:
+        """Log it, without the traceback when nothing is wrong with us; returns the pause."""
+        pause = back_off(failures)
+        gone = isinstance(error, GONE)
+        if gone:
+            pause = min(pause, LONGEST_WHILE_GONE)
+        logger.error(
+            "worker.job-failed",
+            job=job.name,
+            cause=" ".join(str(getattr(error, "orig", None) or error).split()),
+            again_in=pause.total_seconds(),
+            exc_info=None if gone else error,
+        )
+        return pause
 
     def _listen_to_signals(self) -> None:
         if current_thread() is not main_thread():

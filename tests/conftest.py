@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +29,7 @@ KEYS = HERE / "data" / "keys"
 # Where tests that ask for a database run on PostgreSQL too.
 ON_BOTH = ("attacks", "contract", "functional", "unit/directory", "unit/idp", "unit/metadata")
 # Where the product runs in a process of its own, or coverage would only cost time.
-UNCOVERED = ("browser", "interop")
+UNCOVERED = ("browser", "interop", "resilience")
 
 # The environment of whoever runs the suite is not the suite's.
 for name in ("VAR", "DATABASE_URL", "PORT", "SP_PORT"):
@@ -146,17 +147,22 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, directory_plugin: s
 
 
 @pytest.fixture
-def services(
-    database_url: str, settings: Settings, clock: FakeClock, keys_folder: Path
-) -> Iterator[Services]:
+def services(database_url: str, settings: Settings, clock: FakeClock) -> Iterator[Services]:
     """Every service on a migrated, empty database, with an active signing key."""
     assert settings.database_url == database_url
+    with furnished(settings, clock) as built:
+        yield built
+
+
+@contextmanager
+def furnished(settings: Settings, clock: FakeClock) -> Iterator[Services]:
+    """Every service on the migrated, empty database of these settings, with an active key."""
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copyfile(keys_folder / "idp.pem", settings.keys / "idp.pem")
+    shutil.copyfile(KEYS / "idp.pem", settings.keys / "idp.pem")
     (settings.keys / "idp.pem").chmod(0o600)
     built = build(settings, clock=clock)
     with built.db.unit_of_work() as session:
-        session.add(_active_key(keys_folder))
+        session.add(_active_key(KEYS))
     built.db.bump("signing_key")
     yield built
     built.db.dispose()
@@ -192,6 +198,11 @@ def database(
 @pytest.fixture
 def app(settings: Settings, services: Services) -> TestApp:
     """The whole application, spoken to as a browser does, without a server between."""
+    return spoken_to(settings, services)
+
+
+def spoken_to(settings: Settings, services: Services) -> TestApp:
+    """The application of these services."""
     environ = {"HTTP_HOST": PUBLIC_URL.removeprefix("http://"), "REMOTE_ADDR": "127.0.0.1"}
     return TestApp(make_app(settings, services), extra_environ=environ)
 

@@ -11,11 +11,14 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+
+from tests.common.processes import children
 
 SYSTEM_USER = "postgres"
 ENDING_SECONDS = 20
@@ -37,6 +40,52 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def start(self) -> None:
+        """Start it and wait until it answers; after a crash too."""
+        _run(
+            self.folder, "pg_ctl", "start", "--wait", "-D", self._data, "-l", self.folder / "log"
+        )  # fmt: skip
+
+    def crash(self) -> None:
+        """End it as ``pg_ctl stop -m immediate`` does: no farewell, a recovery at the next start.
+
+        What was committed stays, if ``synchronous_commit`` is on.
+        """
+        with suppress(FileNotFoundError, ProcessLookupError):
+            pid = self._postmaster
+            os.kill(pid, signal.SIGQUIT)
+            deadline = time.monotonic() + ENDING_SECONDS
+            while time.monotonic() < deadline:
+                os.kill(pid, 0)
+                time.sleep(0.05)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It hangs: connections stay open and are even taken, nothing answers."""
+        pids = [self._postmaster, *children(self._postmaster)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended since."""
+        return (self._data / "postmaster.pid").exists() and Path(
+            f"/proc/{self._postmaster}"
+        ).exists()
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def _postmaster(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def url(self, database: str) -> str:
         """What SQLAlchemy calls this database."""
@@ -72,8 +121,8 @@ class Postgres:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - from the catalogue
 
 
-def start() -> Postgres:
-    """Start a server and wait until it answers.
+def start(**changes: str) -> Postgres:
+    """Make a server and start it; ``changes`` are further options of its configuration.
 
     Raises:
         RuntimeError: PostgreSQL is not installed, or does not start; the text says why.
@@ -86,22 +135,17 @@ def start() -> Postgres:
         folder, "initdb", "--no-sync", "--auth=trust", f"--username={SYSTEM_USER}",
         "--encoding=UTF8", "--locale=C.UTF-8", "-D", data,
     )  # fmt: skip
-    options = {**OPTIONS, "unix_socket_directories": str(folder)}
+    options = {**OPTIONS, **changes, "unix_socket_directories": str(folder)}
     with (data / "postgresql.conf").open("a") as configuration:
         configuration.writelines(f"{key} = '{value}'\n" for key, value in options.items())
-    _run(folder, "pg_ctl", "start", "--wait", "-D", data, "-l", folder / "log")
-    return Postgres(folder)
+    postgres = Postgres(folder)
+    postgres.start()
+    return postgres
 
 
 def stop(postgres: Postgres) -> None:
     """Stop the server at once and throw its data away."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        pid = int((postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGQUIT)
-        deadline = time.monotonic() + ENDING_SECONDS
-        while time.monotonic() < deadline:
-            os.kill(pid, 0)
-            time.sleep(0.05)
+    postgres.crash()
     shutil.rmtree(postgres.folder, ignore_errors=True)
 
 

@@ -23,12 +23,23 @@ def running(
     environment: Mapping[str, str] | None = None,
     timeout: float = 90,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that answers 200 at ``ready_url``; what it prints goes to ``log``.
-
-    It is asked to end with SIGTERM; whatever it left behind in its process group is killed.
+    """A server that answers 200 at ``ready_url``; see :func:`program`.
 
     Raises:
         AssertionError: it ended, or was not ready in ``timeout`` seconds; with its log.
+    """
+    with program(command, log=log, environment=environment) as process:
+        _wait_until_ready(process, ready_url, log, timeout)
+        yield process
+
+
+@contextmanager
+def program(
+    command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of its own; what it prints goes to ``log``.
+
+    It is asked to end with SIGTERM; whatever it left behind in its process group is killed.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -41,7 +52,6 @@ def running(
             start_new_session=True,
         )
     try:
-        _wait_until_ready(process, ready_url, log, timeout)
         yield process
     finally:
         _end(process)
@@ -58,6 +68,17 @@ def _wait_until_ready(
             return
         time.sleep(0.1)
     raise AssertionError(f"not ready at {url}:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def children(pid: int) -> list[int]:
+    """The child processes of this one, the oldest first."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # ended meanwhile
+            # The name in parentheses may hold anything; the parent is the second word behind it.
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return sorted(found)
 
 
 def answers(url: str) -> bool:

@@ -72,6 +72,14 @@ def test_an_error_never_ends_the_worker(
     assert len(attempts) == 4
 
 
+def test_a_database_that_is_gone_is_asked_every_few_seconds(services: Services) -> None:
+    worker, job = Worker(services), Job("seals", SECOND, lambda: None)
+    gone = OperationalError("SELECT 1", {}, RuntimeError("gone"))
+    assert worker._failed(job, gone, 2) == 2 * SECOND
+    assert worker._failed(job, gone, 500) == module.LONGEST_WHILE_GONE
+    assert worker._failed(job, ValueError("ours"), 500) == module.LONGEST_BACK_OFF
+
+
 def test_a_slow_job_delays_no_other(services: Services) -> None:
     release, sealed = Event(), Event()
     jobs = [

@@ -1,0 +1,154 @@
+"""The engine on PostgreSQL, which tells within seconds that the database is gone, even silently.
+
+A server that is stopped refuses at once. One that hangs, or a network that swallows packets, says
+nothing at all, and the timeouts of the server itself never fire: so this side counts the seconds.
+Imported by :mod:`idp.db` where the database is a PostgreSQL.
+"""
+
+import logging
+from functools import partial
+from threading import Lock
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
+
+# SQLAlchemy names the log of a pool after its class, and tells there of every lost connection.
+logging.getLogger(__name__).setLevel(logging.WARNING)
+
+R = TypeVar("R")
+
+CONNECT_SECONDS = 2
+"""To connect, for each address of the server: the least that libpq takes."""
+
+PING_SECONDS = 1.0
+"""For a connection of the pool to show that it lives, before it is used."""
+
+STATEMENT_SECONDS = 4.0
+"""For a statement while somebody waits for a page."""
+
+POOL_SECONDS = 1.5
+"""For a connection, where all are in use."""
+
+TURN_SECONDS = 0.25
+"""How long the others wait while one tries whether the database is back."""
+
+# A peer that vanished without a word: the kernel gives up after some 15 s, whoever waits.
+TCP = {
+    "keepalives_idle": "5",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "15000",
+}
+# What a process leaves behind that was frozen in the middle holds its locks no longer than this.
+IDLE_IN_TRANSACTION_SECONDS = 10
+
+
+class HurriedConnection(psycopg.Connection[Any]):
+    """A connection that waits for no answer longer than ``patience`` seconds, then is closed."""
+
+    patience: float = CONNECT_SECONDS
+
+    def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
+        """As psycopg's, which every exchange with the server goes through.
+
+        Raises:
+            psycopg.OperationalError: no answer in time, or a lost connection.
+        """
+        try:
+            return super().wait(gen, interval, timeout or self.patience)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # the answer may still come: nobody may take it for his own
+            raise
+
+
+class OneTriesPool(QueuePool):
+    """A pool that, once the database failed, lets one caller at a time try it.
+
+    The others wait a quarter of a second and give up. Else every thread of a server would sit out
+    its seconds, and the requests behind them, ``/healthz`` among them, would wait for their sum.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+        super().__init__(*args, **options)
+        self.failed = False
+        self._turn = Lock()
+
+    def connect(self) -> Any:  # noqa: ANN401 - SQLAlchemy's own
+        """A connection that lives.
+
+        Raises:
+            psycopg.OperationalError: the database is gone.
+            sqlalchemy.exc.TimeoutError: every connection is in use.
+        """
+        if not self.failed:
+            return self._try()
+        if not self._turn.acquire(timeout=TURN_SECONDS):
+            raise psycopg.OperationalError("the database is gone; another request is trying it")
+        try:
+            return self._try()
+        finally:
+            self._turn.release()
+
+    def _try(self) -> Any:  # noqa: ANN401
+        try:
+            connection = super().connect()
+        except PoolTimeoutError:
+            raise
+        except Exception:
+            self.failed = True
+            raise
+        self.failed = False
+        return connection
+
+
+def postgresql_engine(url: URL, *, hurried: bool, **options: Any) -> Engine:  # noqa: ANN401
+    """The engine; ``hurried`` where somebody waits for a page, see :class:`idp.db.Database`."""
+    limits = dict(TCP)
+    if hurried:
+        options |= {"poolclass": OneTriesPool, "pool_timeout": POOL_SECONDS}
+        limits["connect_timeout"] = str(CONNECT_SECONDS)
+        limits["options"] = " ".join(
+            (
+                f"-c statement_timeout={int(STATEMENT_SECONDS * 1000)}",
+                f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS * 1000}",
+                str(url.query.get("options", "")),
+            )
+        )
+    # What the operator wrote into the URL is his will.
+    kept = {key: value for key, value in limits.items() if key not in url.query}
+    if "options" in limits:
+        kept["options"] = limits["options"]
+    engine = create_engine(url, pool_pre_ping=True, connect_args=kept, **options)
+    if hurried:
+        _hurry(engine)
+    return engine
+
+
+def _hurry(engine: Engine) -> None:
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: object, record: object, args: Any, parameters: Any) -> Any:  # noqa: ANN401
+        del dialect, record
+        return HurriedConnection.connect(*args, **parameters)
+
+    event.listen(engine, "checkout", partial(_give_time, STATEMENT_SECONDS))
+    event.listen(engine, "checkin", partial(_give_time, PING_SECONDS))
+
+    @event.listens_for(engine, "invalidate")
+    def lost(connection: object, record: object, error: object) -> None:
+        del connection, record, error
+        pool = engine.pool
+        if isinstance(pool, OneTriesPool):
+            pool.failed = True
+
+
+def _give_time(seconds: float, connection: Any, *rest: object) -> None:  # noqa: ANN401
+    del rest
+    if isinstance(connection, HurriedConnection):
+        connection.patience = seconds
