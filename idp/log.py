@@ -1,7 +1,8 @@
 """The log: one JSON object a line on stderr; readable lines in the demonstration.
 
 Every line carries the request's id and the actor of :mod:`idp.context`, so that an error page's id
-finds its cause. Fields whose name speaks of a secret are masked, whoever wrote them.
+finds its cause. Fields whose name speaks of a secret are masked, whoever wrote them; no value
+breaks its line or fills the log.
 """
 
 import logging
@@ -16,6 +17,8 @@ from structlog.types import EventDict, Processor
 from idp.context import origin
 
 MASKED = "***"
+MAX_VALUE = 1000
+"""Characters of a field: causes quote what strangers wrote."""
 SECRET_WORDS = (
     "authorization",
     "cookie",
@@ -70,6 +73,7 @@ def _shared() -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         add_origin,
         mask_secrets,
+        bound_values,
     ]
 
 
@@ -105,6 +109,24 @@ def mask_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Hide the values of fields that are named like a secret, at any depth of mappings."""
     _mask(event)
     return event
+
+
+def bound_values(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Cut long fields short and write out what is not printable: one event stays one line."""
+    for key, value in event.items():
+        if key != "event" and isinstance(value, str):
+            event[key] = _one_line(value)
+    return event
+
+
+def _one_line(text: str) -> str:
+    if len(text) > MAX_VALUE:
+        text = f"{text[:MAX_VALUE]}… ({len(text)} characters)"
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def _mask(mapping: MutableMapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ Attacks run where they would hurt most: in the browser of an agent who is signed
 
 import zlib
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 
@@ -16,16 +17,11 @@ from webtest import TestApp, TestResponse
 
 from idp.audit import AuditEvent
 from idp.sessions.tables import AuthnRequestRow, SpSessionRow
-from tests.functional.conftest import (
-    Visitor,
-    World,
-    another_visitor,
-    directory_plugin,
-    visitor,
-    world,
-)
-
-__all__ = ["another_visitor", "directory_plugin", "street", "visitor", "world"]
+from tests.common.clock import START, FakeClock
+from tests.common.databases import Databases
+from tests.common.settings import make_settings
+from tests.conftest import furnished, spoken_to
+from tests.functional.conftest import Visitor, World, peopled
 
 SUCCESS = b"urn:oasis:names:tc:SAML:2.0:status:Success"
 
@@ -69,15 +65,19 @@ class Street:
         self.redirect(f"SAMLRequest={deflated(xml)}")
         self.post({"SAMLRequest": b64encode(xml).decode()})
 
+    def stranger(self) -> Visitor:
+        """Another browser, in which nobody is signed in."""
+        return Visitor(TestApp(self.app.app, extra_environ=self.app.extra_environ))
+
     def _refused(self, send: Callable[[], TestResponse], **options: int) -> TestResponse:
-        before = self._traces()
+        before = self.traces()
         answer = send()
         check_refusal(answer, **options)
         # Strangers must not be able to fill the journal, or the store of pending requests.
-        assert self._traces() == before
+        assert self.traces() == before
         return answer
 
-    def _traces(self) -> list[int]:
+    def traces(self) -> list[int]:
         tables = (AuthnRequestRow, SpSessionRow, AuditEvent)
         with self.world.services.db.reading() as session:
             return [
@@ -85,8 +85,38 @@ class Street:
             ]
 
 
+@pytest.fixture(scope="module")
+def installation(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Street]:
+    """One installation for all the attacks of a module: what is refused leaves nothing behind."""
+    folder, clock = tmp_path_factory.mktemp("street"), FakeClock()
+    url = databases.fresh("sqlite", folder)
+    settings = make_settings(folder, url, idp__directory="tests.common.memory_directory.build")
+    with furnished(settings, clock) as services:
+        visitor = Visitor(spoken_to(settings, services))
+        made = Street(peopled(services, clock), visitor.app)
+        visitor.sign_in("agent")
+        yield made
+
+
 @pytest.fixture
-def street(world: World, visitor: Visitor) -> Street:
-    """An agent of this world is signed in."""
-    visitor.sign_in("agent")
-    return Street(world, visitor.app)
+def street(installation: Street) -> Iterator[Street]:
+    """The module's installation, an agent signed in; time and what SPs hold are put back after."""
+    sps = installation.world.sps
+    installation.world.sps = {code: copy(sp) for code, sp in sps.items()}
+    yield installation
+    installation.world.sps = sps
+    installation.world.clock.advance(START - installation.world.now)
+
+
+@pytest.fixture
+def visitor(street: Street) -> Visitor:
+    """A browser in which nobody is signed in."""
+    return street.stranger()
+
+
+@pytest.fixture
+def another_visitor(street: Street) -> Callable[[], Visitor]:
+    """As many of them as one wants."""
+    return street.stranger

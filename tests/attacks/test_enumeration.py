@@ -22,6 +22,7 @@ from directory.services.accounts import Person
 from idp.audit import AuditEvent
 from idp.services import Services
 
+PASSWORD = "une phrase assez longue pour cela"
 ATTEMPTS = 8
 """Five are free, the sixth has to wait."""
 
@@ -47,7 +48,7 @@ def directory(services: Services) -> DirectoryServices:
     made = build(services.core)
     now = services.clock.now()
     for name in CASES:
-        password = None if name == "without-password" else demonstration.PASSWORD
+        password = None if name == "without-password" else PASSWORD
         person = Person(mail(name), "Nom", "Prénom")
         made.accounts.add(OPERATOR, person, "a-rh", password=password, no_mail=True)
     made.accounts.lock(OPERATOR, mail("locked"))
@@ -141,8 +142,8 @@ def test_enumeration_by_a_wrong_password(observer: Observer, name: str) -> None:
 
 @pytest.mark.usefixtures("directory")
 def test_enumeration_of_accounts_that_never_had_a_password(observer: Observer) -> None:
-    tried = observer.attempts(mail("without-password"), demonstration.PASSWORD, count=1)
-    assert tried == observer.attempts(mail("nobody"), demonstration.PASSWORD, count=1)
+    tried = observer.attempts(mail("without-password"), PASSWORD, count=1)
+    assert tried == observer.attempts(mail("nobody"), PASSWORD, count=1)
     assert tried[0].status == 400
 
 
@@ -166,7 +167,7 @@ def test_enumeration_by_the_spelling_of_an_address(observer: Observer) -> None:
 def test_the_throttle_follows_the_person_not_the_spelling(observer: Observer) -> None:
     for spelled in (str.lower, str.upper, str.title, lambda text: f" {text}"):
         observer.attempts(spelled(mail("known")), "faux", count=2)
-    assert observer.attempts(mail("known"), demonstration.PASSWORD, count=1)[0].status == 429
+    assert observer.attempts(mail("known"), PASSWORD, count=1)[0].status == 429
 
 
 @pytest.mark.usefixtures("directory")

@@ -8,7 +8,7 @@ from markupsafe import escape
 from webtest import TestApp, TestResponse
 
 from tests.attacks.conftest import Street, check_refusal
-from tests.functional.conftest import PASSWORD, Visitor, World
+from tests.functional.conftest import PASSWORD, Visitor
 
 BASE = "http://localhost:6543"
 NET_CAP = "https://net-cap.example/metadata"
@@ -121,11 +121,9 @@ def check_stays_here(answer: TestResponse) -> TestResponse:
     return answer
 
 
-@pytest.mark.sqlite_only
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("signed_in", [True, False])
 def test_open_redirect(
-    world: World,
     visitor: Visitor,
     place: str,
     signed_in: bool,  # noqa: FBT001
@@ -145,12 +143,10 @@ def test_open_redirect(
         "/saml/sso/structure",
     ):
         check_stays_here(visitor.app.get(f"{path}?{query}", status="*"))
-    del world
 
 
-@pytest.mark.sqlite_only
 @pytest.mark.parametrize("place", PLACES)
-def test_open_redirect_of_a_form(world: World, visitor: Visitor, place: str) -> None:
+def test_open_redirect_of_a_form(visitor: Visitor, place: str) -> None:
     fields = dict.fromkeys(NAMES.split(), place)
     visitor.app.get("/connexion")
     fields["csrf_token"] = visitor.app.cookies[CSRF_COOKIE]
@@ -159,14 +155,13 @@ def test_open_redirect_of_a_form(world: World, visitor: Visitor, place: str) -> 
     assert page.request.url.startswith(f"{BASE}/?avis="), "the portal says that a flow was lost"
     for path in ("/saml/sso/annuler", "/saml/sso/structure", "/saml/sso", "/deconnexion"):
         check_stays_here(visitor.app.post(path, fields, status="*"))
-    del world
 
 
 # --- reflected -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", HTML)
-def test_html_in_what_the_sign_in_page_repeats(world: World, visitor: Visitor, text: str) -> None:
+def test_html_in_what_the_sign_in_page_repeats(visitor: Visitor, text: str) -> None:
     form = visitor.app.get("/connexion").forms["formulaire"]
     form["login"], form["password"], form["flow"] = f"{text.strip()}@x", "x", text
     page = form.submit(status="*")
@@ -175,16 +170,15 @@ def test_html_in_what_the_sign_in_page_repeats(world: World, visitor: Visitor, t
     assert [form["action"] for form in page.html.find_all("form")] == ["/connexion"]
     if len(text) < 250 and text.isprintable():
         assert page.html.select_one("[name=login]")["value"] == f"{text.strip()}@x"
-    del world
 
 
-def test_html_in_an_address_or_a_cookie(app: TestApp, world: World) -> None:
+def test_html_in_an_address_or_a_cookie(visitor: Visitor) -> None:
+    app = visitor.app
     for path in ("/<script>alert(1)</script>", "/?avis=<script>", "/connexion?flow=<script>"):
         page = app.get(path, status="*")
         assert "<script>" not in page.text
     app.set_cookie("adresse", "<script>alert(1)</script>")
     assert "<script>" not in app.get("/connexion").text
-    del world
 
 
 # --- forms that no page of ours sends ------------------------------------------------------------

@@ -16,8 +16,6 @@ from idp.types import AuthnContext
 from tests.attacks.conftest import Street, deflated
 from tests.common.fake_sp import SAML, SAMLP, FakeSP
 
-pytestmark = pytest.mark.sqlite_only
-
 NET_CAP = "https://net-cap.example/metadata"
 
 

@@ -50,6 +50,16 @@ def test_a_line_says_what_when_where_and_on_whose_behalf(stream: io.StringIO) ->
     }
 
 
+def test_a_value_cannot_begin_a_line_of_its_own(stream: io.StringIO) -> None:
+    forged = 'x"}\r\n{"event": "sign-in.success"}\x00\x1b[2J'
+    logger.warning("sign-on.refused", cause=forged)
+    logging.getLogger("other.package").warning("%s", forged)
+    written = stream.getvalue()
+    assert written.count("\n") == 2
+    assert "\x1b" not in written
+    assert [line["event"] for line in lines(stream)] == ["sign-on.refused", forged]
+
+
 def test_outside_a_request_nothing_is_invented(stream: io.StringIO) -> None:
     logger.info("worker.started")
 
