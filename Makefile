@@ -8,7 +8,7 @@ export PORT SP_PORT VAR
 # Words for pytest, for a part of the suite (no coverage then): make test ARGS="tests/unit -k audit"
 ARGS ?=
 
-.PHONY: run test bench lint audit lock
+.PHONY: run test bench fuzz lint audit lock
 
 ## The portal, its worker and the four demonstration service providers, in the foreground.
 run:
@@ -21,6 +21,10 @@ test:
 ## The measurements of the product, beside stock pysaml2.
 bench:
 	@exec bash deploy/setup.sh bench -- .venv/bin/python -m tests.bench
+
+## 100,000 hostile inputs, guided by coverage (FUZZ_N=…); what fails is left in $VAR/fuzz.
+fuzz:
+	@exec bash deploy/setup.sh development -- .venv/bin/python -m tests.fuzz
 
 ## Style, types, arrows.
 lint:
