@@ -334,7 +334,7 @@ class Accounts:
         target = AccountTarget(_NOBODY, frozenset({plan.where.path}))
         require(actor, Permission.SET_PASSWORD, target)
         names = (person.sn, person.given_name, plan.mail.partition("@")[0], plan.where.label)
-        password_policy.check(password, privileged=False, personal=names)
+        self._insist(password, names, privileged=False)
 
     def _check_password(
         self, session: Session, actor: Actor, account: Account, password: str
@@ -347,11 +347,13 @@ class Accounts:
             .where(Membership.account_id == account.id, Membership.deleted_at.is_(None))
         ).all()
         local_part = account.mail.partition("@")[0]
-        password_policy.check(
-            password,
-            privileged=target.privileged,
-            personal=(account.sn, account.given_name, local_part, *labels),
-        )
+        names = (account.sn, account.given_name, local_part, *labels)
+        self._insist(password, names, privileged=target.privileged)
+
+    def _insist(self, password: str, names: tuple[str, ...], *, privileged: bool) -> None:
+        organization = self._core.settings.organization
+        words = (*names, organization.name, organization.portal_name)
+        password_policy.check(password, privileged=privileged, personal=words)
 
     def _store(self, account: Account, hashed: str) -> None:
         account.password_hash = hashed

@@ -224,6 +224,17 @@ def test_password_policy_is_stricter_for_a_referent(
     assert [reason for _, _, reason in world.ended] == ["password-changed"]
 
 
+def test_password_is_not_made_of_the_organisation_s_names(world: World, services: Services) -> None:
+    organization = services.settings.organization
+    world.add("one@ville.fr")
+    newcomer = Person("two@ville.fr", "N", "P")
+    for password in (f"{organization.name} 2026", organization.portal_name.upper()):
+        with pytest.raises(DirectoryError, match="expected words"):
+            world.directory.accounts.set_password(OPERATOR, "one@ville.fr", password)
+        with pytest.raises(DirectoryError, match="expected words"):
+            world.directory.accounts.add(OPERATOR, newcomer, "a", password=password)
+
+
 def test_delete_and_restore(world: World, referent: Actor, services: Services) -> None:
     subject_id = world.add("one@ville.fr").subject_id
     world.directory.assignments.assign(OPERATOR, Grant("one@ville.fr", "a-rh", "bip", "r1"))

@@ -81,6 +81,10 @@ PERSONAL = ("Martin", "Jean-Pierre", "jp.martin", "Ville de Montrieux")
         ("Jean-Pierre-Martin-2026", True),
         ("montrieuxville2026!", False),
         ("MARTIN martin Martin", True),
+        ("Motdepasse2026!", True),
+        ("azertyuiop1234", False),
+        ("Bienvenue-au-portail-94", True),
+        ("Convergences2026", True),
     ],
 )
 def test_passwords_refused(password: str, privileged: bool) -> None:  # noqa: FBT001
@@ -96,6 +100,7 @@ def test_passwords_refused(password: str, privileged: bool) -> None:  # noqa: FB
         ("quinze lettres.", True),
         ("x" * 1024, True),
         ("Martin préfère le thé vert", True),
+        ("Mon portail donne sur le jardin", True),
         ("194837265019", False),
     ],
 )

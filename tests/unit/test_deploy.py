@@ -1,0 +1,67 @@
+"""The example of nginx: what the product leaves to it."""
+
+import re
+
+from tests.common.processes import REPOSITORY
+
+NGINX = (REPOSITORY / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+
+
+def said(key: str) -> list[str]:
+    """The values of a directive, in the order of the file."""
+    return re.findall(rf"^\s*{key}\s+(.+);$", NGINX, re.MULTILINE)
+
+
+def test_tls_is_of_today() -> None:
+    assert said("ssl_protocols") == ["TLSv1.2 TLSv1.3"]
+    (ciphers,) = said("ssl_ciphers")
+    for cipher in ciphers.split(":"):
+        assert re.fullmatch(r"ECDHE-(ECDSA|RSA)-(AES\d+-GCM-SHA\d+|CHACHA20-POLY1305)", cipher)
+    assert "AES256" in ciphers.split(":")[0], "the strongest first"
+    assert said("ssl_prefer_server_ciphers") == ["on"]
+
+
+def test_only_people_are_led_from_http_to_https() -> None:
+    plain = NGINX[NGINX.index("listen 80;") :]
+    assert "proxy_pass" not in plain
+    (pattern,) = re.findall(r"location ~ (\S+) \{ return 403; \}", plain)
+    for path in ("/saml/metadata", "/saml/slo/soap", "/healthz", "/readyz", "/metrics"):
+        assert re.search(pattern, path)
+    for path in ("/", "/connexion", "/saml/sso", "/saml/slo", "/saml/metadata/x"):
+        assert not re.search(pattern, path)
+
+
+def test_the_address_of_the_browser_is_replaced() -> None:
+    assert said("proxy_set_header X-Forwarded-For") == ["$remote_addr"]
+    assert "$proxy_add_x_forwarded_for" not in NGINX
+
+
+def test_versions_are_not_told_and_figures_stay_inside() -> None:
+    assert said("server_tokens") == ["off", "off"]
+    block = re.search(r"location = /metrics \{(.*?)\}", NGINX, re.DOTALL)
+    assert block
+    assert "deny all;" in block[1]
+
+
+def test_what_one_address_asks_is_bounded() -> None:
+    zone = re.search(r"limit_req_zone \$binary_remote_addr zone=(\w+):", NGINX)
+    assert zone
+    assert [value.split()[0] for value in said("limit_req")] == [f"zone={zone[1]}"]
+    assert said("limit_req_status") == ["429"]
+
+
+def test_half_a_request_holds_no_thread_of_the_portal() -> None:
+    assert said("proxy_request_buffering") == ["on"]
+    assert said("client_header_timeout") == said("client_body_timeout") == ["15s"]
+
+
+def test_what_nginx_refuses_itself_is_a_page_in_french_with_a_reference() -> None:
+    handled = {code: rest.split()[-1] for rest in said("error_page") for code in rest.split()[:-1]}
+    assert set(handled) == {"400", "413", "414", "429", "494", "502", "504"}
+    for location in set(handled.values()):
+        block = re.search(rf"location = {re.escape(location)} \{{(.*?)\n    \}}", NGINX, re.DOTALL)
+        assert block
+        assert "internal;" in block[1]
+        assert '<html lang="fr">' in block[1]
+        assert "<code>$request_id</code>" in block[1]
+        assert "Strict-Transport-Security" in block[1]
