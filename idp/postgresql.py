@@ -8,13 +8,15 @@ Imported by :mod:`idp.db` where the database is a PostgreSQL.
 import logging
 from functools import partial
 from threading import Lock
+from time import monotonic
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Dialect, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
@@ -23,11 +25,17 @@ logging.getLogger(__name__).setLevel(logging.WARNING)
 
 R = TypeVar("R")
 
+_USED_AT = "used_at"
+
 CONNECT_SECONDS = 2
 """To connect, for each address of the server: the least that libpq takes."""
 
 PING_SECONDS = 1.0
 """For a connection of the pool to show that it lives, before it is used."""
+
+FRESH_SECONDS = 1.0
+"""How long after its use a connection is believed to live: a sign-on takes three, and asking each
+of them costs a tenth of it."""
 
 STATEMENT_SECONDS = 4.0
 """For a statement while somebody waits for a page."""
@@ -125,7 +133,7 @@ def postgresql_engine(url: URL, *, hurried: bool, **options: Any) -> Engine:  # 
     kept = {key: value for key, value in limits.items() if key not in url.query}
     if "options" in limits:
         kept["options"] = limits["options"]
-    engine = create_engine(url, pool_pre_ping=True, connect_args=kept, **options)
+    engine = create_engine(url, pool_pre_ping=not hurried, connect_args=kept, **options)
     if hurried:
         _hurry(engine)
     return engine
@@ -137,8 +145,8 @@ def _hurry(engine: Engine) -> None:
         del dialect, record
         return HurriedConnection.connect(*args, **parameters)
 
-    event.listen(engine, "checkout", partial(_give_time, STATEMENT_SECONDS))
-    event.listen(engine, "checkin", partial(_give_time, PING_SECONDS))
+    event.listen(engine, "checkout", partial(_take, engine.dialect))
+    event.listen(engine, "checkin", _give_back)
 
     @event.listens_for(engine, "invalidate")
     def lost(connection: object, record: object, error: object) -> None:
@@ -148,7 +156,19 @@ def _hurry(engine: Engine) -> None:
             pool.failed = True
 
 
-def _give_time(seconds: float, connection: Any, *rest: object) -> None:  # noqa: ANN401
-    del rest
-    if isinstance(connection, HurriedConnection):
-        connection.patience = seconds
+def _take(dialect: Dialect, connection: Any, record: Any, proxy: object) -> None:  # noqa: ANN401
+    """A connection that was idle for a while must show that it lives."""
+    del proxy
+    used_at = record.info.get(_USED_AT)
+    if used_at is not None and monotonic() - used_at > FRESH_SECONDS:
+        connection.patience = PING_SECONDS
+        try:
+            dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise InvalidatePoolError("a connection of the pool is dead") from error
+    connection.patience = STATEMENT_SECONDS
+
+
+def _give_back(connection: object, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+    del connection
+    record.info[_USED_AT] = monotonic()

@@ -89,10 +89,7 @@ def test_an_answer_that_does_not_come_ends_the_connection(
     waiting.dispose()
 
 
-def test_a_connection_that_was_ended_is_replaced_before_it_is_used(
-    url: str, hurried: Database
-) -> None:
-    hurried.bump("x")
+def end_every_connection(url: str) -> None:
     other = Database(url)
     with other.unit_of_work() as session:
         session.connection().exec_driver_sql(
@@ -100,8 +97,29 @@ def test_a_connection_that_was_ended_is_replaced_before_it_is_used(
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     other.dispose()
+
+
+def test_a_connection_that_was_ended_is_replaced_before_it_is_used(
+    url: str, hurried: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "FRESH_SECONDS", 0)
+    hurried.bump("x")
+    end_every_connection(url)
     hurried.bump("x")
     assert hurried.revision("x") == 2
+
+
+def test_one_that_was_ended_within_the_second_costs_one_answer(
+    url: str, hurried: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "FRESH_SECONDS", 60)
+    hurried.bump("x")
+    end_every_connection(url)
+    with pytest.raises(OperationalError):
+        hurried.bump("x")
+    hurried.bump("x")
+    assert hurried.revision("x") == 2
+    assert not pool_of(hurried).failed
 
 
 def shown(database: Database, name: str) -> str:
