@@ -69,6 +69,10 @@ GONE = (OperationalError, InterfaceError, PoolTimeoutError)
 """What a database that is gone, full or too busy raises: a page says 503, not 500."""
 
 
+class AskedInVain(PoolTimeoutError):
+    """Somebody else has just waited for the database in vain: waits must not add up."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware datetime in UTC, whatever the database keeps; naive ones are refused.
 
@@ -215,6 +219,15 @@ class Database:
             return connection.execute(statement, values).all()
 
     @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Read outside the unit of work in progress: what it has not committed may never be."""
+        token = self._current.set(None)
+        try:
+            yield
+        finally:
+            self._current.reset(token)
+
+    @contextmanager
     def _work(self) -> Iterator[_Work]:
         current = self._current.get()
         if current is not None:
@@ -244,7 +257,7 @@ class Database:
             return
         seconds = TURN_SECONDS if self._locked_out else self._write_seconds
         if not self._write_lock.acquire(timeout=seconds):
-            raise PoolTimeoutError("the database is being written to all the time")
+            raise AskedInVain("the database is being written to all the time")
         try:
             yield
         finally:

@@ -4,8 +4,8 @@ bcrypt reads 72 bytes and raises above them, so it is given the base64 of an HMA
 password under a key of this server: long phrases count to their last letter, and a stolen table of
 hashes cannot be attacked without the server's secret.
 
-A hash takes a core for a fifth of a second. So there is one at a time in a process, in a thread of
-its own; whoever waits for it holds one of a bounded number of places, fewer than the server has
+A hash takes a core for a quarter of a second. So there is one at a time in a process, in a thread
+of its own; whoever waits for it holds one of a bounded number of places, fewer than the server has
 threads. Sign-ons find a thread and a core, however many people sign in.
 """
 

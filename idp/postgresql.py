@@ -2,10 +2,12 @@
 
 A server that is stopped refuses at once. One that hangs, or a network that swallows packets, says
 nothing at all, and the timeouts of the server itself never fire: so this side counts the seconds.
-Imported by :mod:`idp.db` where the database is a PostgreSQL.
+A request that waited in vain asks no more: what it asks for may be done without (a snapshot), and
+the waits would add up. Imported by :mod:`idp.db` where the database is a PostgreSQL.
 """
 
 import logging
+from contextvars import ContextVar
 from functools import partial
 from threading import Lock
 from time import monotonic
@@ -19,6 +21,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
+
+from idp.context import origin
 
 # SQLAlchemy names the log of a pool after its class, and tells there of every lost connection.
 logging.getLogger(__name__).setLevel(logging.WARNING)
@@ -37,14 +41,24 @@ FRESH_SECONDS = 1.0
 """How long after its use a connection is believed to live: a sign-on takes three, and asking each
 of them costs a tenth of it."""
 
-STATEMENT_SECONDS = 4.0
-"""For a statement while somebody waits for a page."""
+STATEMENT_SECONDS = 3.5
+"""For a statement while somebody waits for a page: then the server cancels it."""
+
+ANSWER_SECONDS = 4.0
+"""For the answer, whatever it is: longer than the server's own limit, so that a statement that is
+merely slow costs that statement, and not the connection."""
+
+PATIENT_CONNECT_SECONDS = 10
+"""To connect, for each address, where nobody waits."""
 
 POOL_SECONDS = 1.5
 """For a connection, where all are in use."""
 
 TURN_SECONDS = 0.25
 """How long the others wait while one tries whether the database is back."""
+
+_waited_in: ContextVar[str] = ContextVar("waited_in", default="")
+"""The id of the request that waited for the database in vain."""
 
 # A peer that vanished without a word: the kernel gives up after some 15 s, whoever waits.
 TCP = {
@@ -55,6 +69,10 @@ TCP = {
 }
 # What a process leaves behind that was frozen in the middle holds its locks no longer than this.
 IDLE_IN_TRANSACTION_SECONDS = 10
+
+
+def _has_waited() -> bool:
+    return _waited_in.get() == origin().request_id != ""
 
 
 class HurriedConnection(psycopg.Connection[Any]):
@@ -70,9 +88,12 @@ class HurriedConnection(psycopg.Connection[Any]):
         """
         try:
             return super().wait(gen, interval, timeout or self.patience)
-        except psycopg.OperationalError:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+        except psycopg.OperationalError as error:
+            silent = self.pgconn.transaction_status == TransactionStatus.ACTIVE
+            if silent:
                 self.pgconn.finish()  # the answer may still come: nobody may take it for his own
+            if silent or isinstance(error, psycopg.errors.QueryCanceled):
+                _waited_in.set(origin().request_id)
             raise
 
 
@@ -92,9 +113,11 @@ class OneTriesPool(QueuePool):
         """A connection that lives.
 
         Raises:
-            psycopg.OperationalError: the database is gone.
+            psycopg.OperationalError: the database is gone, or this request has waited in vain.
             sqlalchemy.exc.TimeoutError: every connection is in use.
         """
+        if _has_waited():
+            raise psycopg.OperationalError("this request has waited for the database in vain")
         if not self.failed:
             return self._try()
         if not self._turn.acquire(timeout=TURN_SECONDS):
@@ -107,18 +130,19 @@ class OneTriesPool(QueuePool):
     def _try(self) -> Any:  # noqa: ANN401
         try:
             connection = super().connect()
-        except PoolTimeoutError:
-            raise
-        except Exception:
-            self.failed = True
+        except Exception as error:
+            _waited_in.set(origin().request_id)
+            if not isinstance(error, PoolTimeoutError):
+                self.failed = True
             raise
         self.failed = False
+        _waited_in.set("")  # a dead connection was replaced
         return connection
 
 
 def postgresql_engine(url: URL, *, hurried: bool, **options: Any) -> Engine:  # noqa: ANN401
     """The engine; ``hurried`` where somebody waits for a page, see :class:`idp.db.Database`."""
-    limits = dict(TCP)
+    limits = {**TCP, "connect_timeout": str(PATIENT_CONNECT_SECONDS)}
     if hurried:
         options |= {"poolclass": OneTriesPool, "pool_timeout": POOL_SECONDS}
         limits["connect_timeout"] = str(CONNECT_SECONDS)
@@ -129,7 +153,7 @@ def postgresql_engine(url: URL, *, hurried: bool, **options: Any) -> Engine:  # 
                 str(url.query.get("options", "")),
             )
         )
-    # What the operator wrote into the URL is his will.
+    # What the operator wrote into the URL is his will; ANSWER_SECONDS stay.
     kept = {key: value for key, value in limits.items() if key not in url.query}
     if "options" in limits:
         kept["options"] = limits["options"]
@@ -166,7 +190,7 @@ def _take(dialect: Dialect, connection: Any, record: Any, proxy: object) -> None
             dialect.do_ping(connection)
         except psycopg.Error as error:
             raise InvalidatePoolError("a connection of the pool is dead") from error
-    connection.patience = STATEMENT_SECONDS
+    connection.patience = ANSWER_SECONDS
 
 
 def _give_back(connection: object, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own

@@ -1,12 +1,11 @@
 """Something read from the database once and kept until another process changes it."""
 
 from collections.abc import Callable
-from contextvars import Context
 from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
 
-from idp.db import Database
+from idp.db import GONE, AskedInVain, Database
 from idp.log import logger
 
 T = TypeVar("T")
@@ -36,6 +35,7 @@ class Snapshot(Generic[T]):
         When it cannot be loaded again, what is held goes on serving; ``problem`` says why.
 
         Raises:
+            AskedInVain: nothing is held yet, and another thread has just found the database gone.
             Exception: whatever ``load`` raises, when nothing is held yet.
         """
         held = self._held
@@ -53,13 +53,14 @@ class Snapshot(Generic[T]):
         self._asked_at = 0.0
 
     def _first(self) -> T:
-        """Loaded by one; those who waited for it share its error too, or their waits add up."""
+        """Loaded by one; where the database is gone, those who waited for it try no more."""
         came_at = monotonic()
         with self._lock:
             if self._held is not None:
                 return self._held[1]
-            if self.problem is not None and self._asked_at > came_at:
-                raise self.problem
+            if isinstance(self.problem, GONE) and self._asked_at > came_at:
+                # An error of their own: one that several threads raise mixes up their tracebacks.
+                raise AskedInVain("the database is gone; another thread tried it") from self.problem
             try:
                 value = self._read_alone()
             except Exception as error:
@@ -73,7 +74,7 @@ class Snapshot(Generic[T]):
         try:
             value = self._read_alone()
         except Exception as error:  # noqa: BLE001 - what is held goes on serving
-            if self.problem is None:
+            if not _alike(error, self.problem):
                 logger.exception("snapshot.stale", snapshot=self._name)
             self.problem = error
             self._asked_at = monotonic()
@@ -84,8 +85,9 @@ class Snapshot(Generic[T]):
         return value
 
     def _read_alone(self) -> T:
-        """Outside any unit of work in progress: what it has not committed may never be."""
-        return Context().run(self._read)
+        # What a unit of work in progress has not committed may never be.
+        with self._db.apart():
+            return self._read()
 
     def _read(self) -> T:
         # The revision is read before the value: a change in between is loaded again next time.
@@ -94,3 +96,10 @@ class Snapshot(Generic[T]):
             self._held = (revision, self._load())
         self._asked_at = monotonic()
         return self._held[1]
+
+
+def _alike(error: Exception, before: Exception | None) -> bool:
+    """Whether the log has told of it; a database that is gone says so in several ways."""
+    if isinstance(error, GONE):
+        return isinstance(before, GONE)
+    return type(error) is type(before) and str(error) == str(before)

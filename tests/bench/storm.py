@@ -1,4 +1,4 @@
-"""Sign-ons while many people sign in: each password keeps a core busy for a fifth of a second."""
+"""Sign-ons while many people sign in: each password keeps a core busy a quarter of a second."""
 
 import subprocess
 import sys

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from time import monotonic, sleep
 
 import pytest
 
 from idp.audit import verify
 from idp.db import POOL_SIZE
+from idp.snapshot import MAX_AGE
 from tests.common.postgres import Postgres
 from tests.common.processes import program
 from tests.resilience import outage as outages
 from tests.resilience.cluster import AGENT, Cluster, Node, Visitor, wait_until
 from tests.resilience.load import under_load
 
-GONE_SECONDS = {"stopped": 10, "frozen": 6}
+GONE_SECONDS = {"stopped": 10, "frozen": 5}
 WORKER_BACK_WITHIN = 10
 OVERFLOW = 10
 
@@ -70,6 +72,30 @@ def test_everything_says_so_in_time_and_comes_back_by_itself(
     worked = wait_until(lambda: has_caught_up(cluster), WORKER_BACK_WITHIN)
     check_connections(cluster)
     print(outages.figures(kind, load, outage, back=back, worker=worked, gone=len(gone), left=left))
+
+
+@pytest.mark.parametrize(
+    ("kind", "used_before"),
+    [("idle", None), ("fresh", 0.5)],  # seconds before it hangs
+)
+def test_a_lone_visitor_reads_so_in_time_too(
+    cluster: Cluster, own_postgres: Postgres, node: Node, kind: str, used_before: float | None
+) -> None:
+    """Nobody else finds it gone for him, and what is kept in memory must be asked for again."""
+    agent = Visitor()
+    agent.sign_in(node, AGENT)
+    assert agent.ask(node, cluster.sso()).is_hand_over
+    sleep(MAX_AGE + 0.2 - (used_before or 0))
+    if used_before is not None:
+        assert agent.ask(node, "/profil").status == 200
+        sleep(used_before)
+    with own_postgres.frozen():
+        answer = agent.ask(node, cluster.sso())
+    ended = monotonic()
+    assert answer.status == 503
+    assert answer.seconds <= outages.BOUND
+    wait_until(lambda: agent.ask(node, cluster.sso()).is_hand_over, outages.BACK_WITHIN)
+    print(f"{kind}: 503 in {answer.seconds:.2f} s; back {monotonic() - ended:.2f}")
 
 
 def queue_mail(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ from tests.resilience import outage as outages
 from tests.resilience.cluster import AGENT, Cluster, Node, Visitor, prepared, wait_until
 from tests.resilience.load import under_load
 
-GONE_SECONDS = {"locked": 10, "full": 4}
+GONE_SECONDS = {"locked": 10, "full": 3}
 BALLAST = 4 * 1024 * 1024
 FULL_AT = 3 * 1024 * 1024
 
@@ -89,7 +89,6 @@ def test_what_must_write_says_so_in_time_and_comes_back_by_itself(
     gone = outages.gone_during(load, outage)
     outages.check_pages(load, node, gone=gone)
     assert {answer.status for answer in load.all("portal")} == {200}, "reading goes on"
-    assert not [each for each in gone if each.is_hand_over]
     back = outages.check_back(load, outage)
     left = outages.check_journal(small_site, load)
     assert agent.portal_opens(node), "the same session"
