@@ -1,8 +1,8 @@
 """The log: one JSON object a line on stderr; readable lines in the demonstration.
 
 Every line carries the request's id and the actor of :mod:`idp.context`, so that an error page's id
-finds its cause. Fields whose name speaks of a secret are masked, whoever wrote them; no value
-breaks its line or fills the log.
+finds its cause. Fields whose name speaks of a secret are masked, whoever wrote them; no text
+breaks its line or fills the log. (A traceback alone is several lines, in the demonstration.)
 """
 
 import logging
@@ -112,11 +112,24 @@ def mask_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def bound_values(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Cut long fields short and write out what is not printable: one event stays one line."""
+    """Cut long texts short and write out what is not printable: one event stays one line."""
     for key, value in event.items():
-        if key != "event" and isinstance(value, str):
-            event[key] = _one_line(value)
+        event[key] = _bounded(value)
     return event
+
+
+def _bounded(value: object) -> object:
+    """The value, with every text in it on one line and of a bounded length."""
+    match value:
+        case str():
+            return _one_line(value)
+        case dict():
+            return {key: _bounded(each) for key, each in value.items()}
+        case list():
+            return [_bounded(each) for each in value]
+        case tuple():
+            return tuple(_bounded(each) for each in value)
+    return value
 
 
 def _one_line(text: str) -> str:

@@ -7,6 +7,16 @@ from tests.common.processes import REPOSITORY
 NGINX = (REPOSITORY / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 
 
+TOO_LARGE = ("trop volumineuse ou ne peut pas être lue", [])
+AWAY = ("momentanément indisponible", ["30"])
+PAGES: dict[str, tuple[str, list[str]]] = {
+    **dict.fromkeys(("400", "413", "414", "494"), TOO_LARGE),
+    "429": ("Trop de demandes", ["10"]),
+    **dict.fromkeys(("502", "504"), AWAY),
+}
+"""What nginx answers itself: the cause that people read, and when to come back."""
+
+
 def said(key: str) -> list[str]:
     """The values of a directive, in the order of the file."""
     return re.findall(rf"^\s*{key}\s+(.+);$", NGINX, re.MULTILINE)
@@ -57,11 +67,14 @@ def test_half_a_request_holds_no_thread_of_the_portal() -> None:
 
 def test_what_nginx_refuses_itself_is_a_page_in_french_with_a_reference() -> None:
     handled = {code: rest.split()[-1] for rest in said("error_page") for code in rest.split()[:-1]}
-    assert set(handled) == {"400", "413", "414", "429", "494", "502", "504"}
-    for location in set(handled.values()):
-        block = re.search(rf"location = {re.escape(location)} \{{(.*?)\n    \}}", NGINX, re.DOTALL)
+    assert set(handled) == set(PAGES)
+    for code, (cause, retry_after) in PAGES.items():
+        location = re.escape(handled[code])
+        block = re.search(rf"location = {location} \{{(.*?)\n    \}}", NGINX, re.DOTALL)
         assert block
         assert "internal;" in block[1]
         assert '<html lang="fr">' in block[1]
+        assert cause in block[1]
+        assert re.findall(r"add_header Retry-After (\d+) always;", block[1]) == retry_after
         assert "<code>$request_id</code>" in block[1]
         assert "Strict-Transport-Security" in block[1]

@@ -57,7 +57,35 @@ def test_a_value_cannot_begin_a_line_of_its_own(stream: io.StringIO) -> None:
     written = stream.getvalue()
     assert written.count("\n") == 2
     assert "\x1b" not in written
-    assert [line["event"] for line in lines(stream)] == ["sign-on.refused", forged]
+    events = [str(line["event"]) for line in lines(stream)]
+    assert events[0] == "sign-on.refused"
+    assert events[1].isprintable()
+
+
+def test_no_value_breaks_a_line_of_the_demonstration(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure(demonstration=True)
+    logging.getLogger("other.package").warning("wrong:\n%s", "2026 [info] sign-in.success\x1b[2J")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "\\n2026" in line
+    assert line.isprintable()
+
+
+def test_a_long_text_is_cut_wherever_it_stands(stream: io.StringIO) -> None:
+    given = {"list": ["x" * 5000], "dict": {"deep": ("y\n" * 5000, 7)}}
+    logger.warning("x", **given)
+    logging.getLogger("other.package").warning("z" * 5000)
+    first, second = lines(stream)
+    assert first["list"] == [f"{'x' * 1000}… (5000 characters)"]
+    assert "\n" not in str(first["dict"])
+    assert len(stream.getvalue()) < 5000
+    assert len(str(second["event"])) < 1100
+    assert len(given["list"][0]) == 5000, "the caller's own is left alone"
+
+
+def test_a_foreign_traceback_is_kept(stream: io.StringIO) -> None:
+    error = RuntimeError("cause")
+    logging.getLogger("other.package").error("wrong", exc_info=error)
+    assert "RuntimeError: cause" in str(lines(stream)[0]["exception"])
 
 
 def test_outside_a_request_nothing_is_invented(stream: io.StringIO) -> None:
