@@ -9,6 +9,7 @@
     │   ├── UnknownServiceProvider  no such entityID, or disabled
     │   ├── UnknownEndpoint         an AssertionConsumerService that the metadata does not hold
     │   ├── RequestRefused          Destination, Version, IssueInstant, Conditions, RelayState
+    │   │   └── RequestTooOld           IssueInstant or Conditions: beginning again helps
     │   ├── SignatureRefused        absent where required, or not the SP's
     │   ├── ReplayedMessage         this ID was already answered or is pending
     │   └── UnknownFlow             a sign-on that is no longer waiting (lost, expired, answered)
@@ -32,16 +33,24 @@ log with the request's id. ``code`` names it in the log, the journal and the met
 
 from typing import ClassVar
 
+TELL = (
+    " Recommencer n'y changera rien : signalez-le à votre référent administrateur ou au "
+    "correspondant, avec la référence de l'incident."
+)
+"""Ends the text of what only the application's or our administrators can mend."""
+
 
 class ConvergencesError(Exception):
     """Root of the tree.
 
     ``cause`` is the precise reason, for the log only; ``public`` replaces the class's own text.
+    ``retry_after``: seconds after which it will have passed by itself, so it is no defect of ours.
     """
 
     code: ClassVar[str] = "error"
     http_status: ClassVar[int] = 500
     public_text: ClassVar[str] = "Une erreur inattendue s'est produite."
+    retry_after: int | None = None
 
     def __init__(self, cause: str = "", *, public: str | None = None) -> None:
         super().__init__(cause or self.code)
@@ -62,8 +71,7 @@ class ProtocolError(ConvergencesError):
     code = "protocol"
     http_status = 400
     public_text = (
-        "La demande de connexion envoyée par l'application n'a pas pu être acceptée. "
-        "Revenez à l'application et recommencez."
+        "La demande de connexion envoyée par l'application n'a pas pu être acceptée." + TELL
     )
 
 
@@ -77,20 +85,31 @@ class UnknownServiceProvider(ProtocolError):
     """No service provider of that entityID is registered, or it is disabled."""
 
     code = "unknown-service-provider"
-    public_text = "L'application qui demande la connexion n'est pas enregistrée ici."
+    public_text = "L'application qui demande la connexion n'est pas enregistrée ici." + TELL
 
 
 class UnknownEndpoint(ProtocolError):
     """The AssertionConsumerService asked for is not in the SP's metadata."""
 
     code = "unknown-endpoint"
-    public_text = "L'application demande une réponse à une adresse qui n'est pas enregistrée ici."
+    public_text = (
+        "L'application demande une réponse à une adresse qui n'est pas enregistrée ici." + TELL
+    )
 
 
 class RequestRefused(ProtocolError):
     """A genuine-looking request that a check refuses (date, destination, conditions…)."""
 
     code = "request-refused"
+
+
+class RequestTooOld(RequestRefused):
+    """It was made too long ago: a page that stayed open, a restored tab."""
+
+    public_text = (
+        "La demande de connexion envoyée par l'application n'a pas pu être acceptée : elle est "
+        "trop ancienne. Revenez à l'application et recommencez."
+    )
 
 
 class SignatureRefused(ProtocolError):
@@ -110,7 +129,6 @@ class UnknownFlow(ProtocolError):
     """The sign-on that this page belongs to is no longer waiting."""
 
     code = "unknown-flow"
-    public_text = "Cette connexion n'est plus en attente. Ouvrez l'application depuis le portail."
 
 
 class StatusError(ConvergencesError):
@@ -223,7 +241,7 @@ class AccountUnusable(AuthenticationFailed):
 
 
 class Throttled(AuthenticationFailed):
-    """Too many failures; ``retry_after`` is in seconds."""
+    """Too many failures in too short a time."""
 
     code = "throttled"
     http_status = 429
@@ -235,7 +253,7 @@ class Throttled(AuthenticationFailed):
 
 
 class Busy(ConvergencesError):
-    """Every place before the password check is taken; ``retry_after`` is in seconds.
+    """Every place before the password check is taken.
 
     Raised before anything is looked at or counted, so it is the same for every login.
     """

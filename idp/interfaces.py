@@ -223,6 +223,7 @@ class IAuthnRequests(Protocol):
 
         Raises:
             ReplayedMessage: this SP already used this message ID.
+            RequestRefused: there is more to keep than anybody sends.
         """
 
     def find(self, flow: str) -> AcceptedRequest:
@@ -230,6 +231,12 @@ class IAuthnRequests(Protocol):
 
         Raises:
             UnknownFlow: lost, expired or answered.
+        """
+
+    def meet(self, flow: str, session: SsoSession) -> None:
+        """The sign-in that opened this session met the ForceAuthn of this flow.
+
+        Nothing happens when it waits no longer.
         """
 
     def answer(self, flow: str) -> None:

@@ -1,6 +1,7 @@
 """The HTTP request, with what every view needs to know, and the tween that names it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 import pyramid.request
 from pyramid.csrf import get_csrf_token
 from pyramid.tweens import EXCVIEW, INGRESS
+from webob.cookies import parse_cookie
 
 from idp.context import Origin, act_as, acting
 from idp.db import DatabaseError
@@ -95,6 +97,15 @@ class Request(pyramid.request.Request):  # type: ignore[misc]
             act_as(session.subject_id)
         return session
 
+    @once
+    def cookies(self) -> dict[str, str]:
+        """The cookies that are text; another, whoever on this host or above set it, is absent."""
+        readable: dict[str, str] = {}
+        for pair in self.environ.get("HTTP_COOKIE", "").split(";"):
+            with suppress(UnicodeError):
+                readable |= {name.decode(): value.decode() for name, value in parse_cookie(pair)}
+        return readable
+
     def _cookie(self, name: str) -> str | None:
         """One cookie's value; WebOb's parser of them all costs as much as a signature."""
         for pair in self.environ.get("HTTP_COOKIE", "").split(";"):
@@ -142,9 +153,17 @@ def origin_tween(handler: Handler, registry: object) -> Handler:
         with acting(Origin(address=request.address, request_id=request.id)):
             response = handler(request)
             response.headers["X-Request-Id"] = request.id
+            _let_go_of_error(request)
             return response
 
     return tween
+
+
+def _let_go_of_error(request: Request) -> None:
+    # The error's traceback holds the request and all that was read of it: in a circle, a message
+    # of a stranger would stay in memory until the collector looks at its oldest objects.
+    for name in ("exception", "exc_info"):
+        request.__dict__.pop(name, None)
 
 
 def touch_tween(handler: Handler, registry: object) -> Handler:

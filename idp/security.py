@@ -11,11 +11,13 @@ from pyramid.csrf import CookieCSRFStoragePolicy
 from pyramid.httpexceptions import (
     HTTPBadRequest,
     HTTPLengthRequired,
+    HTTPMethodNotAllowed,
     HTTPRequestEntityTooLarge,
 )
 from pyramid.security import Allowed, Denied
 from pyramid.viewderivers import INGRESS, csrf_view
 from webob.cookies import make_cookie
+from webob.request import DisconnectionError
 
 from idp.request import MAX_BODY, MAX_PAIRS, Request, session_cookie
 
@@ -104,6 +106,22 @@ def headers_deriver(view: View, info: object) -> View:
     return wrapped
 
 
+def effect_deriver(view: View, info: Any) -> View:  # noqa: ANN401 - Pyramid's own object
+    """A view that says ``effect=True`` answers no HEAD: it would act, and nobody see the answer."""
+    if not info.options.get("effect"):
+        return view
+
+    def wrapped(context: object, request: Request) -> "Response":
+        if request.method == "HEAD":
+            raise HTTPMethodNotAllowed("HEAD is not for this address")
+        return view(context, request)
+
+    return wrapped
+
+
+effect_deriver.options = ("effect",)  # type: ignore[attr-defined]
+
+
 def forms_deriver(view: View, info: Any) -> View:  # noqa: ANN401 - Pyramid's own object
     """What is posted is bounded, and text, before anything reads it: CSRF reads the form first."""
     if info.exception_only:
@@ -125,7 +143,7 @@ def check_form(request: Request) -> None:
 
     Raises:
         HTTPLengthRequired, HTTPRequestEntityTooLarge: of unknown size, or larger than we read.
-        HTTPBadRequest: not a form, in parts, of too many pairs, or not UTF-8.
+        HTTPBadRequest: not a form, in parts, of too many pairs, not UTF-8, or not sent whole.
     """
     length = request.content_length
     if length is None or length < 0:
@@ -136,7 +154,11 @@ def check_form(request: Request) -> None:
         raise HTTPBadRequest("a form in parts")
     if request.charset.upper() not in {"UTF-8", "UTF8"}:
         raise HTTPBadRequest("a form that is not UTF-8")
-    if request.body.count(b"&") >= MAX_PAIRS:
+    try:
+        body = request.body
+    except DisconnectionError as error:
+        raise HTTPBadRequest("the body is shorter than its length") from error
+    if body.count(b"&") >= MAX_PAIRS:
         raise HTTPBadRequest("a form of too many pairs")
     try:
         request.POST  # noqa: B018 - parsed here, where what cannot be read has its answer
@@ -161,7 +183,8 @@ def includeme(config: "Configurator") -> None:
     # referrer, post with "Origin: null": the token and SameSite decide.
     config.set_default_csrf_options(require_csrf=True, check_origin=False)
     config.add_view_deriver(headers_deriver, under=INGRESS, over="csrf_view")
-    config.add_view_deriver(forms_deriver, under="headers_deriver", over="csrf_view")
+    config.add_view_deriver(effect_deriver, under="headers_deriver", over="csrf_view")
+    config.add_view_deriver(forms_deriver, under="effect_deriver", over="csrf_view")
     config.add_view_deriver(csrf_view, under="forms_deriver", over="secured_view")
 
 

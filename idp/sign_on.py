@@ -7,7 +7,6 @@ A session that ends meanwhile is noticed by that write. A role that is withdrawn
 milliseconds is not: the assertion says what was true when it was read, and the next one says no.
 """
 
-from dataclasses import dataclass
 from secrets import token_hex
 from typing import TypeVar
 
@@ -34,6 +33,7 @@ from idp.interfaces import (
 )
 from idp.log import logger
 from idp.metrics import refusals, sign_ons
+from idp.outcomes import ChoiceNeeded, HandOver, Outcome, Refused, SignInNeeded
 from idp.saml import attributes, authn_request, xml
 from idp.saml.assertion import ResponseDraft, build_response, build_status_response
 from idp.saml.authn_context import declared_class
@@ -51,39 +51,6 @@ from idp.types import (
     SsoSession,
     Structures,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class HandOver:
-    """What the browser must post to the SP."""
-
-    display_name: str
-    action: str
-    saml_response: str
-    relay_state: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SignInNeeded:
-    """Nobody usable is signed in, or the SP wants the password again (ForceAuthn)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChoiceNeeded:
-    """Several memberships hold a role there and the SP takes one: ask which."""
-
-    entitlements: tuple[Entitlement, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """No role, no entry. ``told`` is what the person may take back to an SP that wants to know."""
-
-    not_entitled: NotEntitled
-    told: HandOver | None = None
-
-
-Outcome = HandOver | SignInNeeded | ChoiceNeeded | Refused
 
 
 class SignOn:
@@ -162,6 +129,11 @@ class SignOn:
         choose_format(accepted, self._service_providers.get(accepted.entity_id))
         declared_class(AuthnContext.PASSWORD_PROTECTED_TRANSPORT, accepted.requested_authn_context)
 
+    def signed_in(self, session: SsoSession, accepted: AcceptedRequest, flow: str) -> None:
+        """The person gave the password, just now and on the way of this pending sign-on."""
+        if accepted.force_authn:
+            self._authn_requests.meet(flow, session)
+
     def answer(
         self, session: SsoSession | None, accepted: AcceptedRequest, flow: str | None = None
     ) -> Outcome:
@@ -172,6 +144,7 @@ class SignOn:
             ReplayedMessage, UnknownFlow: it was answered meanwhile.
             UnknownServiceProvider, UnknownEndpoint: the SP is gone, or its address, since it asked.
         """
+        service_provider = self.still_registered(accepted)
         if session is None or must_authenticate(session, accepted):
             return _passive_or(accepted, NoPassive("nobody is signed in"), SignInNeeded())
         found = self._directory.entitlements(session.subject_id, accepted.entity_id)
@@ -179,7 +152,6 @@ class SignOn:
             return self._not_entitled(session, accepted, found, flow)
         if session.outdated(found[0].password_changed_at):
             return _passive_or(accepted, NoPassive("the password was changed"), SignInNeeded())
-        service_provider = self._still_registered(accepted)
         entitlements = _chosen(found, session, service_provider)
         if not entitlements:
             choice = ChoiceNeeded(found)
@@ -219,6 +191,16 @@ class SignOn:
         self._decline(accepted, error, session, flow)
         return told
 
+    def still_registered(self, accepted: AcceptedRequest) -> ServiceProvider:
+        """The SP as it is now: a sign-on may have waited an hour while its metadata changed.
+
+        Raises:
+            UnknownServiceProvider, UnknownEndpoint: the SP is gone, or its address, since it asked.
+        """
+        service_provider = self._service_providers.get(accepted.entity_id)
+        authn_request.find_acs(service_provider, url=accepted.acs)
+        return service_provider
+
     def tells(self, accepted: AcceptedRequest) -> bool:
         """Whether the SP learns that the person backed out or may not enter.
 
@@ -227,12 +209,12 @@ class SignOn:
         if accepted.message_id is None:
             return False
         try:
-            return self._still_registered(accepted).refusals is Refusals.STATUS
+            return self.still_registered(accepted).refusals is Refusals.STATUS
         except (UnknownServiceProvider, UnknownEndpoint):
             return False
 
     def _status(self, accepted: AcceptedRequest, error: StatusError) -> HandOver:
-        service_provider = self._still_registered(accepted)
+        service_provider = self.still_registered(accepted)
         response = build_status_response(
             accepted,
             error,
@@ -261,12 +243,6 @@ class SignOn:
                 )
         refusals.labels(cause=error.code).inc()
         logger.info("sign-on.declined", entity_id=accepted.entity_id, cause=error.cause)
-
-    def _still_registered(self, accepted: AcceptedRequest) -> ServiceProvider:
-        """The SP as it is now: a sign-on may have waited an hour while its metadata changed."""
-        service_provider = self._service_providers.get(accepted.entity_id)
-        authn_request.find_acs(service_provider, url=accepted.acs)
-        return service_provider
 
     def _not_entitled(
         self,
@@ -350,8 +326,12 @@ class SignOn:
 
 
 def must_authenticate(session: SsoSession, accepted: AcceptedRequest) -> bool:
-    """ForceAuthn: a real challenge is wanted that this session has not met. [SAMLCore] 3.4.1."""
-    return accepted.force_authn and session.authn_instant < accepted.received_at
+    """ForceAuthn: a real challenge is wanted that this session has not met. [SAMLCore] 3.4.1.
+
+    The sign-in on the way of this very sign-on meets it: no clock is asked, since the nodes that
+    received the request and checked the password may have different ones.
+    """
+    return accepted.force_authn and session.key != accepted.met_by
 
 
 Page = TypeVar("Page", SignInNeeded, ChoiceNeeded)

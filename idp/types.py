@@ -135,8 +135,7 @@ class ReleaseRule:
 class ServiceProvider:
     """A registered service provider: what its metadata says and how we answer it.
 
-    Certificates are DER. ``encryption_methods`` are the algorithm URIs that the metadata lists
-    beside the encryption key, in its order; empty when it says nothing.
+    Certificates are DER. ``encryption_methods``: URIs beside the encryption key, in their order.
     """
 
     entity_id: str
@@ -226,8 +225,8 @@ class AuthnRequest:
 class AcceptedRequest:
     """A sign-on that every check let through; ``message_id`` is None when the IdP started it.
 
-    ``acs`` comes from the SP's registered metadata, never from the message. ``unsupported``: what
-    it asks that nobody gets here, in English for the SP's developer.
+    ``acs`` is the metadata's, never the message's. ``unsupported``: what it asks that nobody gets
+    here, in English for the SP's developer. ``met_by``: key of the session that met ForceAuthn.
     """
 
     entity_id: str
@@ -242,6 +241,7 @@ class AcceptedRequest:
     is_passive: bool = False
     provider_name: str | None = None
     unsupported: str | None = None
+    met_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +272,7 @@ class HeldRole:
 class Entitlement:
     """What one membership entitles a person to on one service provider, now.
 
-    Facts of the directory, no SAML: the account was usable, the membership valid and the roles in
-    force when it was read. ``roles`` is never empty.
+    Facts: when read, the account was usable, the membership valid, the roles (never none) in force.
     """
 
     subject_id: str
@@ -309,10 +308,7 @@ class Referent:
 
 @dataclass(frozen=True, slots=True)
 class NotEntitled:
-    """Why a sign-on is refused, and who can help.
-
-    ``closed_message`` is set when the application itself is closed.
-    """
+    """Why a sign-on is refused, who can help, and what the application says if it is closed."""
 
     application_label: str
     referents: tuple[Referent, ...]
@@ -375,8 +371,7 @@ class ReleasedIdentity:
 class SsoSession:
     """A browser's session at the IdP. ``key`` is what the database knows it by (a hash).
 
-    ``choices`` says for which membership the person works on each SP that asks (entityID →
-    membership id).
+    ``choices``: entityID → id of the membership for which the person works on that SP.
     """
 
     key: str

@@ -17,7 +17,7 @@ from urllib.request import (
 )
 
 from idp.errors import MetadataError
-from idp.saml.xml import MAX_BYTES
+from idp.saml.xml import DOCUMENT
 from metadata.reading import is_absolute_http, is_plain_http, shortened
 
 TIMEOUT = 10.0
@@ -90,8 +90,8 @@ def _read(url: str) -> bytes:
         while piece := response.read1(_CHUNK):
             pieces.append(piece)
             size += len(piece)
-            if size > MAX_BYTES:
-                text = f"L'adresse {shortened(url)} donne plus de {MAX_BYTES // 1024} Kio."
+            if size > DOCUMENT.octets:
+                text = f"L'adresse {shortened(url)} donne plus de {DOCUMENT.octets // 1024} Kio."
                 raise MetadataError(text, public=f"{text} Vérifiez-la auprès de l'éditeur.")
             if monotonic() > deadline:
                 raise TimeoutError

@@ -97,7 +97,7 @@ def parse(data: bytes, *, now: datetime) -> ParsedEntity:
 
 def _root(data: bytes) -> etree._Element:
     try:
-        root = xml.parse(data)
+        root = xml.parse(data, xml.DOCUMENT)
     except UnreadableMessage as error:
         text = _unreadable(data, error)
         raise MetadataError(error.cause, public=text) from error
@@ -118,9 +118,9 @@ def _root(data: bytes) -> etree._Element:
 
 def _unreadable(data: bytes, error: UnreadableMessage) -> str:
     cause = error.__cause__
-    if len(data) > xml.MAX_BYTES:
+    if len(data) > xml.DOCUMENT.octets:
         return (
-            f"Le fichier dépasse {xml.MAX_BYTES // 1024} Kio. "
+            f"Le fichier dépasse {xml.DOCUMENT.octets // 1024} Kio. "
             "Donnez les métadonnées de la seule application à enregistrer."
         )
     if isinstance(cause, UnicodeDecodeError):
@@ -133,7 +133,8 @@ def _unreadable(data: bytes, error: UnreadableMessage) -> str:
         )
     return (
         "Le fichier n'est pas acceptable : il contient une DTD (DOCTYPE), deux fois le même "
-        "identifiant (ID) ou trop de niveaux. Demandez à l'éditeur un fichier sans cela."
+        "identifiant (ID), trop d'éléments ou trop de niveaux, ou annonce un autre codage "
+        "qu'UTF-8. Demandez à l'éditeur un fichier sans cela."
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from idp.errors import MetadataError
-from idp.saml.xml import MAX_BYTES
+from idp.saml.xml import DOCUMENT
 from metadata.fetch import fetch
 
 
@@ -24,7 +24,7 @@ def read_source(source: str) -> bytes:
         return fetch(source)
     try:
         with Path(source).open("rb") as file:
-            return file.read(MAX_BYTES + 1)  # one byte more, for the parser to refuse it
+            return file.read(DOCUMENT.octets + 1)  # one byte more, for the parser to refuse it
     except OSError as error:
         raise MetadataError(
             f"{source}: {error!r}",

@@ -10,9 +10,10 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from idp.db import GONE
-from idp.errors import Busy, ConvergencesError, Throttled
+from idp.errors import ConvergencesError, UnknownFlow
 from idp.log import logger
 from idp.request import Request
+from views.login.sign_in import LOST_NOTICE
 from views.person import person_of
 from views.urls import see_other
 
@@ -67,20 +68,24 @@ def error_page(request: Request, status: int, text: str, *, heading: str | None 
 
 def on_convergences_error(error: ConvergencesError, request: Request) -> Response:
     """One mapping for the whole tree: the class says the status and the public text."""
-    # That many people come at once is no defect of ours.
-    server_side = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(
-        error, Busy
-    )
+    defect = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.retry_after is None
     logger.log(
-        ERROR if server_side else WARNING,
+        ERROR if defect else WARNING,
         error.code,
         cause=error.cause,
-        exc_info=error if server_side else None,
+        exc_info=error if defect else None,
     )
     response = error_page(request, error.http_status, error.public)
-    if isinstance(error, (Throttled, Busy)):
+    if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def on_lost_flow(error: UnknownFlow, request: Request) -> Response:
+    """A reload, another tab, an hour later: nothing is wrong, and the next page says it."""
+    logger.info(error.code, cause=error.cause)
+    page = "sign_in" if person_of(request) is None else "portal"
+    return see_other(request, page, query={"avis": LOST_NOTICE})
 
 
 def on_not_found(error: HTTPNotFound, request: Request) -> Response:
@@ -88,12 +93,13 @@ def on_not_found(error: HTTPNotFound, request: Request) -> Response:
     allowed = _methods(request) if isinstance(error, PredicateMismatch) else ()
     if allowed and request.method not in allowed:
         status = HTTPStatus.METHOD_NOT_ALLOWED
-        logger.info("http", cause=f"{request.method} is not for this address", status=status)
+        logger.info("http", cause=f"{request.method} is not for this address", status=status.value)
         response = error_page(request, status, _TEXTS[status])
         response.allow = allowed
         return response
-    logger.info("http", cause=f"no page at {request.path_info!r}", status=HTTPStatus.NOT_FOUND)
-    return error_page(request, HTTPStatus.NOT_FOUND, _TEXTS[HTTPStatus.NOT_FOUND])
+    missing = HTTPStatus.NOT_FOUND
+    logger.info("http", cause=f"no page at {request.path_info!r}", status=missing.value)
+    return error_page(request, missing, _TEXTS[missing])
 
 
 def on_forbidden(error: HTTPForbidden, request: Request) -> Response:
@@ -122,8 +128,8 @@ def on_http_exception(error: HTTPException, request: Request) -> Response:
         SORRY if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR else _TEXTS[HTTPStatus.BAD_REQUEST]
     )
     response = error_page(request, error.code, _TEXTS.get(HTTPStatus(error.code), fallback))
-    if "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
+    if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.allow = _methods(request)
     return response
 
 
@@ -155,8 +161,11 @@ def _methods(request: Request) -> tuple[str, ...]:
         introspectable = view["introspectable"]
         if name is not None and introspectable["route_name"] == name:
             said = introspectable["request_methods"] or ("GET", "POST")
-            methods.update((said,) if isinstance(said, str) else said)
-    return tuple(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+            answered = {said} if isinstance(said, str) else set(said)
+            methods |= answered
+            if "GET" in answered and not introspectable.get("effect"):
+                methods.add("HEAD")
+    return tuple(sorted(methods))
 
 
 def includeme(config: Configurator) -> None:
@@ -164,6 +173,7 @@ def includeme(config: Configurator) -> None:
     config.add_exception_view(on_any_exception, context=Exception)
     config.add_exception_view(on_undecodable, context=UnicodeDecodeError)
     config.add_exception_view(on_convergences_error, context=ConvergencesError)
+    config.add_exception_view(on_lost_flow, context=UnknownFlow)
     config.add_exception_view(on_http_exception, context=HTTPException)
     config.add_exception_view(on_csrf_failure, context=BadCSRFToken)
     config.add_exception_view(on_csrf_failure, context=BadCSRFOrigin)

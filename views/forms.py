@@ -32,8 +32,10 @@ class FormRefused(Exception):
 
     @classmethod
     def because(cls, error: ConvergencesError) -> "FormRefused":
-        """With the public text and the status of that error."""
-        return cls(error.public, status=error.http_status)
+        """With the public text and the status of that error, and when to come back."""
+        again = error.retry_after
+        headers = None if again is None else {"Retry-After": str(again)}
+        return cls(error.public, status=error.http_status, headers=headers)
 
 
 def renderer(request: Request) -> Callable[..., Markup]:

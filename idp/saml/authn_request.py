@@ -10,6 +10,7 @@ from lxml import etree
 
 from idp.errors import (
     RequestRefused,
+    RequestTooOld,
     SignatureRefused,
     UnknownEndpoint,
     UnreadableMessage,
@@ -131,8 +132,7 @@ def accept(
     signed = message.signature is not None or root.find(q("ds", "Signature")) is not None
     _check_destination(request.destination, destination, required=signed)
     _check_time(request, now)
-    if request.version != "2.0":
-        raise RequestRefused(f"the Version is {request.version!r}")
+    _check_version(request.version)
     return AcceptedRequest(
         entity_id=service_provider.entity_id,
         acs=find_acs(
@@ -149,7 +149,8 @@ def accept(
         subject=request.subject,
         force_authn=request.force_authn,
         is_passive=request.is_passive,
-        provider_name=request.provider_name,
+        # People read it above the password's field: no text of a stranger's there.
+        provider_name=request.provider_name if signed else None,
         unsupported=_unsupported(request),
     )
 
@@ -222,16 +223,21 @@ def _check_destination(given: str | None, expected: str, *, required: bool) -> N
         raise RequestRefused(f"the Destination is {given!r:.256}")
 
 
+def _check_version(given: str) -> None:
+    if given != "2.0":
+        raise RequestRefused(f"the Version is {given!r}")
+
+
 def _check_time(request: AuthnRequest, now: datetime) -> None:
     if request.issue_instant > now + SKEW:
         raise RequestRefused(f"issued in the future: {request.issue_instant.isoformat()}")
     if request.issue_instant < now - LIFETIME - SKEW:
-        raise RequestRefused(f"issued too long ago: {request.issue_instant.isoformat()}")
+        raise RequestTooOld(f"issued too long ago: {request.issue_instant.isoformat()}")
     conditions = request.conditions
     if conditions.not_before is not None and conditions.not_before > now + SKEW:
         raise RequestRefused("its Conditions are not valid yet")
     if conditions.not_on_or_after is not None and conditions.not_on_or_after <= now - SKEW:
-        raise RequestRefused("its Conditions are no longer valid")
+        raise RequestTooOld("its Conditions are no longer valid")
 
 
 def _unsupported(request: AuthnRequest) -> str | None:

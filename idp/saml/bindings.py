@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from idp.errors import RequestRefused, UnreadableMessage
+from idp.errors import RequestRefused, SignatureRefused, UnreadableMessage
+from idp.saml.xml import MESSAGE
 from idp.types import Binding
 
-MAX_ENCODED = 512 * 1024
-"""Characters of a SAMLRequest as sent."""
-MAX_INFLATED = 1024 * 1024
+MAX_INFLATED = MESSAGE.octets
 """Bytes of a message once inflated."""
+MAX_ENCODED = 192 * 1024
+"""Characters of a SAMLRequest as sent: such a message in base64, and the ends of its lines."""
 MAX_RELAY_STATE = 1024
 """Bytes. The standard says 80 ([SAMLBind] 3.4.3), which real SPs exceed."""
 USUAL_RELAY_STATE = 80
@@ -48,8 +49,9 @@ def decode_redirect(query: str, parameter: str = "SAMLRequest") -> Message:
     """Decode the raw query string of a Redirect request. [SAMLBind] 3.4.4.
 
     Raises:
-        UnreadableMessage: absent, repeated, not base64, not DEFLATE, or too large.
-        RequestRefused: the RelayState is longer than 1 KiB.
+        UnreadableMessage: absent, repeated, not base64, not DEFLATE, or too large; half a
+            signature; a name of ours that is percent-encoded, where others would still read it.
+        RequestRefused: see :func:`check_relay_state`.
     """
     raw = _raw_parameters(query)
     if parameter not in raw:
@@ -74,7 +76,8 @@ def decode_post(
 
     Raises:
         UnreadableMessage: absent, repeated, not base64, too large, or partly in the query.
-        RequestRefused: the RelayState is longer than 1 KiB.
+        SignatureRefused: signed as another binding does (HTTP-POST-SimpleSign).
+        RequestRefused: see :func:`check_relay_state`.
     """
     if _raw_parameters(query):
         raise UnreadableMessage("a posted message with a parameter in the query")
@@ -86,6 +89,8 @@ def decode_post(
     if parameter not in form:
         raise UnreadableMessage(f"no {parameter} in the form")
     _check_one_message(form)
+    if "SigAlg" in form or "Signature" in form:
+        raise SignatureRefused("a posted message with a signature beside it (SimpleSign)")
     return Message(
         xml=_base64(form[parameter]),
         binding=Binding.POST,
@@ -99,7 +104,7 @@ def encode_post(message: str) -> str:
 
 
 def inflate(data: bytes) -> bytes:
-    """Raw DEFLATE, at most 1 MiB out ([RFC1951]).
+    """Raw DEFLATE, at most 128 KiB out ([RFC1951]).
 
     Raises:
         UnreadableMessage: not DEFLATE, cut short, followed by something, or larger.
@@ -120,10 +125,14 @@ def check_relay_state(relay_state: str | None) -> str | None:
     """The RelayState as it came.
 
     Raises:
-        RequestRefused: longer than 1 KiB.
+        RequestRefused: longer than 1 KiB, or with a NUL, which no HTML page can give back.
     """
-    if relay_state is not None and len(relay_state.encode()) > MAX_RELAY_STATE:
+    if relay_state is None:
+        return None
+    if len(relay_state.encode()) > MAX_RELAY_STATE:
         raise RequestRefused(f"RelayState of more than {MAX_RELAY_STATE} bytes")
+    if "\0" in relay_state:
+        raise RequestRefused("RelayState with a NUL")
     return relay_state
 
 
@@ -134,6 +143,7 @@ def _raw_parameters(query: str) -> dict[str, str]:
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if name not in _KNOWN:
+            _check_foreign(name)
             continue
         if name in raw:
             raise UnreadableMessage(f"the parameter {name} is there twice")
@@ -142,16 +152,21 @@ def _raw_parameters(query: str) -> dict[str, str]:
     return raw
 
 
+def _check_foreign(name: str) -> None:
+    if unquote_to_bytes(name).decode("latin-1") in _KNOWN:
+        raise UnreadableMessage(f"the parameter's name {name!r:.80} is percent-encoded")
+
+
 def _check_one_message(parameters: Mapping[str, str]) -> None:
     if "SAMLRequest" in parameters and "SAMLResponse" in parameters:
         raise UnreadableMessage("both SAMLRequest and SAMLResponse are there")
 
 
 def _detached_signature(raw: dict[str, str], parameter: str) -> DetachedSignature | None:
+    if ("Signature" in raw) != ("SigAlg" in raw):
+        raise UnreadableMessage("one of Signature and SigAlg without the other")
     if "Signature" not in raw:
         return None
-    if "SigAlg" not in raw:
-        raise UnreadableMessage("a Signature without SigAlg")
     signed = [name for name in (parameter, "RelayState", "SigAlg") if name in raw]
     return DetachedSignature(
         octets="&".join(f"{name}={raw[name]}" for name in signed).encode(),

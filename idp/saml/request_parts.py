@@ -13,7 +13,10 @@ from idp.saml.shape import (
     boolean,
     check_attributes,
     check_count,
+    check_empty,
+    check_few,
     check_leaf,
+    check_no_text,
     optional_instant,
     optional_string,
     sequence,
@@ -67,7 +70,7 @@ def name_id_policy(node: etree._Element | None) -> NameIDPolicy | None:
     """What the SP asks of the identifier. [SAMLCore] 3.4.1.1."""
     if node is None:
         return None
-    check_leaf(node, ("Format", "SPNameQualifier", "AllowCreate"))
+    check_empty(node, ("Format", "SPNameQualifier", "AllowCreate"))
     wanted = uri(node, "Format")
     return NameIDPolicy(
         format=None if wanted is None else string(wanted, "Format", MAX_URI),
@@ -85,6 +88,8 @@ def conditions(node: etree._Element | None) -> Conditions:
     if node is None:
         return Conditions()
     check_attributes(node, ("NotBefore", "NotOnOrAfter"))
+    check_no_text(node)
+    check_few(node)
     not_before = optional_instant(node, "NotBefore")
     not_on_or_after = optional_instant(node, "NotOnOrAfter")
     if not_before and not_on_or_after and not_before >= not_on_or_after:
@@ -112,6 +117,8 @@ def requested_authn_context(node: etree._Element | None) -> RequestedAuthnContex
     if node is None:
         return None
     check_attributes(node, ("Comparison",))
+    check_no_text(node)
+    check_few(node)
     comparison = node.get("Comparison", "exact")
     if comparison not in _COMPARISONS:
         raise UnreadableMessage("an unknown Comparison")
@@ -151,7 +158,7 @@ def _check_idp_list(node: etree._Element) -> None:
         node, (q("samlp", "IDPEntry"), 1, MANY), (q("samlp", "GetComplete"), 0, 1)
     )
     for entry in entries:
-        check_leaf(entry, ("ProviderID", "Name", "Loc"))
+        check_empty(entry, ("ProviderID", "Name", "Loc"))
         string(entry.get("ProviderID", ""), "ProviderID", MAX_URI)
     for each in complete:
         uri_text(each)
@@ -174,7 +181,7 @@ def _audiences(node: etree._Element, *, least: int = 1) -> tuple[str, ...]:
 
 def _check_condition(node: etree._Element, name: str) -> None:
     if name == "OneTimeUse":
-        check_leaf(node)
+        check_empty(node)
     elif name == "ProxyRestriction":
         check_attributes(node, ("Count",))
         check_count(node, "Count")

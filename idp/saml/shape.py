@@ -13,16 +13,15 @@ from lxml import etree
 
 from idp.errors import UnreadableMessage
 from idp.saml.instants import instant
-from idp.saml.xml import text_of
+from idp.saml.xml import WHITE_SPACE, text_of
 
 MAX_STRING = 256
 MAX_URI = 1024
 MAX_INDEX = 65535
-MANY = 1000
-"""As many as nobody sends: what the schema does not bound, we do."""
+MANY = 50
+"""More than anybody sends: what the schema does not bound, we do."""
 
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
-_WHITE_SPACE = " \t\r\n"  # XML's; str.strip() alone would take much more
 _NCNAME = re.compile(r"[^\W\d][\w.\-]*\Z")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -38,6 +37,26 @@ def check_attributes(node: etree._Element, allowed: Collection[str]) -> None:
             raise UnreadableMessage(f"{node.tag} has no attribute {name!r:.200}")
 
 
+def check_no_text(node: etree._Element) -> None:
+    """See that between the element's children, if any, stands nothing but white space.
+
+    Raises:
+        UnreadableMessage: text does.
+    """
+    if any((text or "").strip(WHITE_SPACE) for text in (node.text, *(each.tail for each in node))):
+        raise UnreadableMessage(f"{node.tag} holds text")
+
+
+def check_few(node: etree._Element) -> None:
+    """See that the element holds no more children than anybody sends.
+
+    Raises:
+        UnreadableMessage: it does.
+    """
+    if len(node) > MANY:
+        raise UnreadableMessage(f"{node.tag} holds {len(node)} elements, at most {MANY} are read")
+
+
 def check_leaf(node: etree._Element, allowed: Collection[str] = ()) -> None:
     """See that the element holds no other, and no attribute but these.
 
@@ -49,14 +68,25 @@ def check_leaf(node: etree._Element, allowed: Collection[str] = ()) -> None:
         raise UnreadableMessage(f"{node.tag} holds an element")
 
 
+def check_empty(node: etree._Element, allowed: Collection[str] = ()) -> None:
+    """See that the element holds nothing, and no attribute but these.
+
+    Raises:
+        UnreadableMessage: it does.
+    """
+    check_leaf(node, allowed)
+    check_no_text(node)
+
+
 def sequence(
     node: etree._Element, *parts: tuple[str, int, int]
 ) -> tuple[tuple[etree._Element, ...], ...]:
     """The element's children, grouped: each part is a name, how many at least, how many at most.
 
     Raises:
-        UnreadableMessage: another child, too many or too few of one, or another order.
+        UnreadableMessage: another child, too many or too few of one, another order, or text.
     """
+    check_no_text(node)
     rest = list(reversed(node))
     groups = []
     for name, least, most in parts:
@@ -110,7 +140,7 @@ def uri(node: etree._Element, name: str) -> str | None:
     [XMLSchema] 3.2.17. An empty one stays empty: it is no address of anybody's.
     """
     value = node.get(name)
-    return None if value is None else value.strip(_WHITE_SPACE)
+    return None if value is None else value.strip(WHITE_SPACE)
 
 
 def uri_text(node: etree._Element) -> str:
@@ -129,7 +159,7 @@ def boolean(node: etree._Element, name: str) -> bool:
     Raises:
         UnreadableMessage: anything else.
     """
-    text = node.get(name, "false").strip(_WHITE_SPACE)
+    text = node.get(name, "false").strip(WHITE_SPACE)
     if text not in _BOOLEANS:
         raise UnreadableMessage(f"{name} is not a boolean")
     return _BOOLEANS[text]
@@ -144,7 +174,7 @@ def index(node: etree._Element, name: str) -> int | None:
     text = node.get(name)
     if text is None:
         return None
-    digits = text.strip(_WHITE_SPACE)
+    digits = text.strip(WHITE_SPACE)
     # int() would take digits of other scripts, signs and underscores.
     if not re.fullmatch(r"[0-9]{1,5}", digits) or int(digits) > MAX_INDEX:
         raise UnreadableMessage(f"{name} is not an unsigned short")
@@ -158,7 +188,7 @@ def check_count(node: etree._Element, name: str) -> None:
         UnreadableMessage: it is not.
     """
     text = node.get(name)
-    if text is not None and not re.fullmatch(r"\+?[0-9]{1,20}", text.strip(_WHITE_SPACE)):
+    if text is not None and not re.fullmatch(r"\+?[0-9]{1,20}", text.strip(WHITE_SPACE)):
         raise UnreadableMessage(f"{name} is not a number")
 
 

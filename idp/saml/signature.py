@@ -25,7 +25,7 @@ from idp.errors import (
 from idp.saml import names
 from idp.saml.canonical import element, render
 from idp.saml.names import q
-from idp.saml.xml import canonicalize, parse
+from idp.saml.xml import DOCUMENT, canonicalize, parse
 
 ALLOWED_SIGNATURES = {
     names.RSA_SHA256: xmlsec.Transform.RSA_SHA256,
@@ -146,7 +146,8 @@ def encrypt_assertion(assertion: str, certificate: bytes, methods: tuple[str, ..
     method = _block_encryption(methods)
     wrapper = parse(
         f'<saml:EncryptedAssertion xmlns:saml="{names.SAML}">{assertion}'
-        "</saml:EncryptedAssertion>".encode()
+        "</saml:EncryptedAssertion>".encode(),
+        DOCUMENT,
     )
     template = xmlsec.template.encrypted_data_create(
         wrapper, BLOCK_ENCRYPTIONS[method], type=xmlsec.EncryptionType.ELEMENT, ns="xenc"

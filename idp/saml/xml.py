@@ -5,20 +5,45 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Thread
 
 from lxml import etree
 
 from idp.errors import UnreadableMessage
 
-MAX_BYTES = 2 * 1024 * 1024
-MAX_DEPTH = 64
-MAX_ELEMENTS = 20_000
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a document is read.
+
+    All but the depth are counted before anything is parsed: a tree costs a thousand times the
+    compressed message that it came in.
+    """
+
+    octets: int
+    tags: int
+    """Of ``<``: start and end tags, comments, instructions. No more elements than that."""
+    equal_signs: int
+    """No more attributes and namespace declarations than that."""
+    depth: int = 64
+
+
+MESSAGE = Limits(octets=128 * 1024, tags=1_000, equal_signs=1_000)
+"""Of a protocol message, which anybody may send, many at once. Real ones have some ten elements."""
+DOCUMENT = Limits(octets=2 * 1024 * 1024, tags=40_000, equal_signs=40_000)
+"""Of metadata, which somebody registers, and of what we wrote ourselves."""
+
 ID_ATTRIBUTES = ("ID", "Id", "id", "AssertionID")
+WHITE_SPACE = " \t\r\n"
+"""XML's: str.strip() alone would take much more."""
 
 _DOCTYPE = re.compile(rb"<!(DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)", re.IGNORECASE)
+_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml\s[^>]*?encoding\s*=\s*[\"']([^\"'>]*)")
 
 
-def parse(data: bytes) -> etree._Element:
+def parse(data: bytes, limits: Limits = MESSAGE) -> etree._Element:
     """The root element of a message or a metadata document.
 
     Comments and processing instructions are dropped before anything reads a value, so that text
@@ -27,19 +52,12 @@ def parse(data: bytes) -> etree._Element:
     Raises:
         UnreadableMessage: too large, too deep, not well-formed, not UTF-8, a DTD, a duplicate ID.
     """
-    if len(data) > MAX_BYTES:
-        raise UnreadableMessage(f"{len(data)} bytes of XML, at most {MAX_BYTES} are read")
+    _check_octets(data, limits)
     try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UnreadableMessage("the XML is not UTF-8") from error
-    if b"\0" in data or _DOCTYPE.search(data):
-        raise UnreadableMessage("the XML carries a DTD or a NUL byte")
-    try:
-        root = etree.fromstring(data, _parser())
+        root = _tree(data)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise UnreadableMessage(f"not well-formed XML: {error}") from error
-    _check_bounds(root)
+    _check_bounds(root, limits)
     return root
 
 
@@ -49,12 +67,57 @@ def canonicalize(element: etree._Element) -> bytes:
 
 
 def text_of(element: etree._Element) -> str:
-    """All of an element's own text, white space around it stripped."""
-    return "".join(str(piece) for piece in element.itertext()).strip()
+    """All of an element's own text, XML's white space around it stripped."""
+    return "".join(str(piece) for piece in element.itertext()).strip(WHITE_SPACE)
+
+
+def _check_octets(data: bytes, limits: Limits) -> None:
+    if len(data) > limits.octets:
+        raise UnreadableMessage(f"{len(data)} bytes of XML, at most {limits.octets} are read")
+    tags, equal_signs = data.count(b"<"), data.count(b"=")
+    if tags > limits.tags or equal_signs > limits.equal_signs:
+        raise UnreadableMessage(f"the XML has too many elements or attributes: {tags} tags")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableMessage("the XML is not UTF-8") from error
+    declared = _DECLARED.match(data)
+    if declared and not _is_utf_8(declared[1].upper(), data):
+        raise UnreadableMessage(f"the XML says that it is {declared[1]!r:.80}, which is not UTF-8")
+    if b"\0" in data or _DOCTYPE.search(data):
+        raise UnreadableMessage("the XML carries a DTD or a NUL byte")
+
+
+def _is_utf_8(declared: bytes, data: bytes) -> bool:
+    # Some libraries write so what is ASCII, and so UTF-8 as well.
+    return declared == b"UTF-8" or (declared in {b"ASCII", b"US-ASCII"} and data.isascii())
+
+
+def _tree(data: bytes) -> etree._Element:
+    """Parse in a thread of its own (0.1 ms).
+
+    lxml keeps every name that it has seen for as long as the thread lives: a stranger who sends new
+    names all the time would fill the memory of those that serve.
+    """
+    future: Future[etree._Element] = Future()
+    thread = Thread(target=_read, args=(data, future), daemon=True)
+    thread.start()
+    thread.join()
+    try:
+        return future.result(timeout=0)
+    finally:
+        del future  # else it and the error's traceback hold each other, and the document
+
+
+def _read(data: bytes, future: Future[etree._Element]) -> None:
+    try:
+        future.set_result(etree.fromstring(data, _parser()))
+    except Exception as error:  # noqa: BLE001 - raised again where somebody waits
+        future.set_exception(error)
+        del future  # as in _tree
 
 
 def _parser() -> etree.XMLParser:
-    # A new parser each time: lxml's parsers keep the names they have seen for as long as they live.
     return etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -68,11 +131,11 @@ def _parser() -> etree.XMLParser:
     )
 
 
-def _check_bounds(root: etree._Element) -> None:
+def _check_bounds(root: etree._Element, limits: Limits) -> None:
     seen: set[str] = set()
-    for count, (element, depth) in enumerate(_walk(root)):
-        if depth > MAX_DEPTH or count > MAX_ELEMENTS:
-            raise UnreadableMessage("the XML is too deep or has too many elements")
+    for element, depth in _walk(root):
+        if depth > limits.depth:
+            raise UnreadableMessage("the XML is too deep")
         for name in ID_ATTRIBUTES:
             value = element.get(name)
             if value is None:

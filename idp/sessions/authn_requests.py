@@ -1,5 +1,6 @@
 """AuthnRequests received: replay guard and store of pending sign-ons in one table."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -8,18 +9,21 @@ from typing import Any, cast
 from sqlalchemy import Table, bindparam, null, select, update
 
 from idp.db import Database
-from idp.errors import ReplayedMessage, UnknownFlow
+from idp.errors import ReplayedMessage, RequestRefused, UnknownFlow
 from idp.interfaces import IClock
 from idp.purge import delete_in_chunks
 from idp.sessions.tables import AuthnRequestRow
 from idp.sessions.tokens import hashed, new_token
-from idp.types import AcceptedRequest, NameID, NameIDPolicy, RequestedAuthnContext
+from idp.types import AcceptedRequest, NameID, NameIDPolicy, RequestedAuthnContext, SsoSession
 
 FLOW_LIFETIME = timedelta(minutes=60)
 """How long a sign-on waits for the person."""
 
 REPLAY_KEPT = timedelta(minutes=15)
 """A message lives 5 minutes, with 180 s of skew on either side: 11 minutes; and a margin."""
+
+MAX_PENDING = 16 * 1024
+"""Bytes of JSON that a sign-on may occupy while it waits: anybody may start any number of them."""
 
 _table = cast("Table", AuthnRequestRow.__table__)
 
@@ -29,6 +33,9 @@ _WAITING = (
     _table.c.expires_at > bindparam("now"),
 )
 _FIND = select(_table.c.pending).where(*_WAITING)
+_MEET = (
+    update(_table).where(*_WAITING).values(pending=bindparam("met", type_=_table.c.pending.type))
+)
 _ANSWER = update(_table).where(*_WAITING).values(answered_at=bindparam("now"), pending=null())
 
 
@@ -44,10 +51,10 @@ class AuthnRequests:
 
     def hold(self, accepted: AcceptedRequest) -> str:
         """See :class:`idp.interfaces.IAuthnRequests`."""
-        flow = new_token()
-        self._add(
-            accepted, FLOW_LIFETIME, flow=hashed(flow), pending=to_json(accepted), answered_at=None
-        )
+        flow, pending = new_token(), to_json(accepted)
+        if len(json.dumps(pending)) > MAX_PENDING:
+            raise RequestRefused(f"more than {MAX_PENDING} bytes to keep until the person signs in")
+        self._add(accepted, FLOW_LIFETIME, flow=hashed(flow), pending=pending, answered_at=None)
         return flow
 
     def find(self, flow: str) -> AcceptedRequest:
@@ -57,6 +64,16 @@ class AuthnRequests:
         if not found:
             raise UnknownFlow("no sign-on waits under this flow id")
         return from_json(found[0].pending)
+
+    def meet(self, flow: str, session: SsoSession) -> None:
+        """See :class:`idp.interfaces.IAuthnRequests`."""
+        values = {"of_flow": hashed(flow), "now": self._clock.now()}
+        with self._db.writing() as connection:
+            # Locked: whoever answers it meanwhile waits, or has emptied it.
+            found = connection.execute(_FIND.with_for_update(), values).first()
+            if found is not None:
+                met = {**found.pending, "met_by": session.key}
+                connection.execute(_MEET, values | {"met": met})
 
     def answer(self, flow: str) -> None:
         """See :class:`idp.interfaces.IAuthnRequests`."""

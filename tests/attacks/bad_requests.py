@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from secrets import token_hex
 
 from tests.attacks.senders import (
     Senders,
@@ -36,11 +37,17 @@ SIGNATURE = "signature-refused"
 UNKNOWN_SP = "unknown-service-provider"
 UNKNOWN_ENDPOINT = "unknown-endpoint"
 EVIL = "https://evil.example/acs"
+OLD = (b'Version="2.0"', b'Version="1.1"')
 
 
 def many(what: bytes, count: int) -> bytes:
     """An element with this many attributes."""
     return b"<a " + b" ".join(what % number for number in range(count)) + b"/>"
+
+
+def new_names() -> bytes:
+    """100 KB of names that nobody ever wrote."""
+    return b"".join(b"<n%s/>" % token_hex(50).encode() for _ in range(950))
 
 
 def two_issuers(by: Senders) -> Sent:
@@ -120,28 +127,28 @@ LARGE = (
     Bad("deep", lambda by: post(inside(by, b"<a>" * 200 + b"</a>" * 200)), UNREADABLE, "too deep"),
     Bad(
         "very deep",
-        lambda by: redirect(inside(by, b"<a>" * 120_000 + b"</a>" * 120_000)),
+        lambda by: redirect(inside(by, b"<a>" * 450 + b"</a>" * 450)),
         UNREADABLE,
         "Excessive depth",
         worst=True,
     ),
     Bad(
         "wide",
-        lambda by: redirect(inside(by, b"<a/>" * 250_000)),
+        lambda by: redirect(inside(by, b"<a/>" * 30_000)),
         UNREADABLE,
         "too many elements",
         worst=True,
     ),
     Bad(
         "many attributes",
-        lambda _: post(many(b'x%d=""', 30_000)),
+        lambda _: post(many(b'x%d=""', 990)),
         UNREADABLE,
         "a is not an AuthnRequest",
         worst=True,
     ),
     Bad(
         "many namespaces",
-        lambda _: post(many(b'xmlns:x%d="u"', 20_000)),
+        lambda _: post(many(b'xmlns:x%d="u"', 990)),
         UNREADABLE,
         "a is not an AuthnRequest",
         worst=True,
@@ -277,3 +284,32 @@ UNTRUSTED = (
 )
 
 BAD = (*MALFORMED, *LARGE, *UNTRUSTED)
+
+HEAVY = (
+    Bad(
+        "elements, 1 MiB",
+        lambda by: redirect(inside(by, b"<a>x</a>" * 125_000)),
+        UNREADABLE,
+        "once inflated",
+    ),
+    Bad(
+        "elements",
+        lambda by: redirect(inside(by, b"<a>x</a>" * 14_000)),
+        UNREADABLE,
+        "too many elements",
+    ),
+    Bad(
+        "attributes",
+        lambda by: post(inside(by, many(b'x%d=""', 12_000))),
+        UNREADABLE,
+        "too many elements or attributes",
+    ),
+    Bad(
+        "text",
+        lambda by: redirect(inside(by, "é".encode() * 60_000).replace(*OLD)),
+        REFUSED,
+        "Version",
+    ),
+    Bad("new names", lambda by: post(inside(by, new_names()).replace(*OLD)), REFUSED, "Version"),
+)
+"""Made to cost memory; the last two are within all bounds, and refused for something else."""

@@ -21,7 +21,7 @@ from tests.bench import proc
 from tests.common.fake_sp import FakeSP
 from tests.common.ports import free_port
 from tests.common.processes import REPOSITORY, running
-from views.demo.supervisor import ADDRESS, granian
+from views.demo.supervisor import ADDRESS, FEW_HEAPS, granian
 
 WORKERS = 2
 PUBLIC_URL = "https://auth.example"
@@ -113,7 +113,7 @@ def attacked(folder: Path) -> Iterator[Server]:
     migrations.upgrade(settings)
     services = build(settings)
     port, log = free_port(), folder / "log"
-    environment = {"CONVERGENCES_CONFIG": str(config), "PYTHONWARNINGS": "ignore"}
+    environment = FEW_HEAPS | {"CONVERGENCES_CONFIG": str(config), "PYTHONWARNINGS": "ignore"}
     try:
         services.keys.promote(services.keys.generate())
         sps = _register(services)

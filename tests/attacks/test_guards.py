@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.conftest import Street
-from tests.attacks.guards import answers, messages, signatures
+from tests.attacks.guards import answers, messages, requests, signatures
 from tests.attacks.guards.guard import Guard
 
-GUARDS = [*signatures.GUARDS, *messages.GUARDS, *answers.GUARDS]
+GUARDS = [*signatures.GUARDS, *messages.GUARDS, *requests.GUARDS, *answers.GUARDS]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
@@ -22,7 +22,7 @@ def test_guard(guard: Guard, street: Street, monkeypatch: pytest.MonkeyPatch) ->
     assert guard.attack(street) == guard.stands, "with the guard in place"
     for name, replacement in guard.removed.items():
         monkeypatch.setattr(name, replacement)
-    assert guard.attack(street) == guard.falls, "with exactly this guard removed"
+    assert guard.attack(street) == guard.falls, "with what the row names removed"
 
 
 def test_a_row_that_removes_several_guards_says_why() -> None:

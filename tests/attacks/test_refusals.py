@@ -1,5 +1,6 @@
 """What must be refused is refused whole: a page, a line in the log under one id, nothing else."""
 
+import gc
 import io
 import json
 import logging
@@ -10,9 +11,10 @@ import structlog
 from webtest import TestResponse
 
 from idp import log
+from idp.request import Request
 from metadata.options import Choice
 from metadata.registry import Registry
-from tests.attacks.bad_requests import BAD, Bad
+from tests.attacks.bad_requests import BAD, HEAVY, Bad
 from tests.attacks.conftest import Street, check_refusal
 from tests.attacks.senders import Senders, Sent
 
@@ -64,6 +66,24 @@ def test_refused_with_a_page_and_one_line(
     assert "script>alert" not in answer.text
     assert street.traces() == before, "nothing is kept of it, nor journalled"
     check_log(bad, stream, answer.headers["X-Request-Id"])
+
+
+@pytest.mark.parametrize("bad", [*BAD, *HEAVY], ids=lambda bad: bad.name)
+def test_nothing_of_it_outlives_the_answer(bad: Bad, street: Street, senders: Senders) -> None:
+    """Not even until the collector comes: strangers send faster than it looks."""
+    sent = bad.make(senders)
+    gc.collect()
+    gc.disable()
+    try:
+        assert requests() == 0
+        assert send(street, sent).status_int in {303, bad.status}
+        assert requests() == 0
+    finally:
+        gc.enable()
+
+
+def requests() -> int:
+    return sum(isinstance(each, Request) for each in gc.get_objects())
 
 
 def check_log(bad: Bad, stream: io.StringIO, request_id: str) -> None:

@@ -1,21 +1,29 @@
 """The same refusals by a real server: in bounded time and memory, and others go on being served."""
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
+from pathlib import Path
 
 import pytest
 from lxml import html
 from sqlalchemy import func, select
 
 from idp.audit import AuditEvent
-from tests.attacks.bad_requests import BAD, Bad
+from idp.passwords import PLACES
+from tests.attacks.bad_requests import BAD, HEAVY, Bad
 from tests.attacks.server import ADDRESS, PUBLIC_URL, Answer, Server, attacked
+from tests.common.processes import REPOSITORY
+from views.demo.supervisor import FEW_HEAPS, OTHER_THREADS, children_of
 
 SECONDS = 5
 MEMORY = 200_000_000
+STAYS = 60_000_000
+"""Of bytes, in two workers together: buffers that a C library keeps for the next one."""
 AT_ONCE = 20
+THREADS = PLACES + OTHER_THREADS
 EVIL = "evil.example"
 
 
@@ -79,6 +87,34 @@ def test_twenty_of_the_worst_at_once(server: Server) -> None:
         check(server, bad, answer)
     assert max(answer.seconds for answer in answers) < SECONDS
     assert grown < MEMORY
+
+
+@pytest.mark.parametrize("heavy", HEAVY, ids=lambda bad: bad.name)
+def test_as_many_of_the_same_as_a_worker_has_threads(heavy: Bad, server: Server) -> None:
+    """Unsigned, three times over: one heavy document meets itself, and nothing stays of it."""
+    senders = server.senders()
+    resident = server.reset_peak()
+    for _ in range(3):
+        made = [heavy.make(senders) for _ in range(THREADS)]
+        with ThreadPoolExecutor(THREADS) as threads:
+            answers = list(threads.map(server.send, made))
+        assert {answer.status for answer in answers} == {400}
+        assert max(answer.seconds for answer in answers) < SECONDS
+    check(server, heavy, answers[-1])
+    assert server.peak() - resident < MEMORY
+    assert server.reset_peak() - resident < STAYS
+
+
+def test_wherever_it_is_served_freed_memory_goes_back(server: Server) -> None:
+    """As it is served here, so by ``make run`` and by the unit for systemd."""
+    settings = server.services.settings
+    portal, *_ = children_of(Path("development.ini"), settings, 1, 2)
+    unit = (REPOSITORY / "deploy" / "convergences.service").read_text(encoding="utf-8")
+    for name, value in FEW_HEAPS.items():
+        assert portal._environment[name] == value
+        assert f"\nEnvironment={name}={value}\n" in unit
+    assert re.search(r"^MemoryMax=\d+G$", unit, re.MULTILINE)
+    assert "\nOOMPolicy=continue\n" in unit, "granian starts another worker"
 
 
 # --- connections that do not end ---------------------------------------------------------------

@@ -3,10 +3,10 @@
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from directory.demonstration import APPLICATIONS as DEMO_APPLICATIONS
 from tests.browser.conftest import Demonstration, Visit, Visitors
@@ -153,14 +153,48 @@ def test_without_a_role_the_person_may_go_back_to_an_application_that_wants_to_k
 
 def test_an_application_that_presents_itself_under_another_name(anyhow: Visit) -> None:
     visit, page = anyhow, anyhow.page
-    sp = FakeSP("site", idp_sso=visit.demonstration.url("/saml/sso"))
-    sp.entity_id, sp.acs = (visit.demonstration.sp(f"site/{name}") for name in ("metadata", "acs"))
+    sp = FakeSP("bip", signs=True, idp_sso=visit.demonstration.url("/saml/sso"))
+    sp.entity_id, sp.acs = (visit.demonstration.sp(f"bip/{name}") for name in ("metadata", "acs"))
+    sp.private_key = (visit.demonstration.var / "demo" / "bip" / "key.pem").read_bytes()
     name = "Espace réservé <b>« été »</b> " + "très long " * 20
     request = sp.authn_request(now=datetime.now(UTC), ProviderName=name)
     page.goto(visit.demonstration.url(f"/saml/sso?{sp.redirect_query(request)}"))
     expect(page.get_by_text("L'application se présente ainsi")).to_be_visible()
     assert page.locator("bdi b").count() == 0
     visit.look("connexion-nom-presente")
+
+
+def test_a_sign_on_that_is_over_leads_on_with_a_sentence(anyhow: Visit) -> None:
+    visit, page = anyhow, anyhow.page
+    lost = page.get_by_text("La connexion que vous aviez commencée n'")
+    visit.open("/saml/sso/suite?flow=perdue")
+    expect(page).to_have_url(visit.demonstration.url("/connexion?avis=connexion-perdue"))
+    expect(lost).to_be_visible()
+    visit.look("connexion-perdue")
+    visit.sign_in(AGENT)
+    visit.open("/saml/sso/suite?flow=perdue")
+    expect(page).to_have_url(visit.demonstration.url("/?avis=connexion-perdue"))
+    expect(lost).to_be_visible()
+    visit.look("portail-connexion-perdue")
+
+
+def test_a_request_that_is_refused_says_whether_to_begin_again(anyhow: Visit) -> None:
+    visit, page = anyhow, anyhow.page
+    sp = FakeSP("site", idp_sso=visit.demonstration.url("/saml/sso"))
+    sp.entity_id, sp.acs = (visit.demonstration.sp(f"site/{name}") for name in ("metadata", "acs"))
+
+    def refused(when: datetime, **attributes: str) -> Locator:
+        query = sp.redirect_query(sp.authn_request(now=when, **attributes))
+        visit.open(f"/saml/sso?{query}")
+        return page.get_by_role("main")
+
+    now = datetime.now(UTC)
+    elsewhere = refused(now, Destination="https://ailleurs.example/saml/sso")
+    expect(elsewhere).to_contain_text("Recommencer n'y changera rien")
+    visit.look("demande-refusee")
+    expect(refused(now - timedelta(hours=1))).to_contain_text("trop ancienne")
+    expect(page.get_by_text("Revenez à l'application et recommencez")).to_be_visible()
+    visit.look("demande-trop-ancienne")
 
 
 def test_without_a_role_the_person_learns_why_and_whom_to_ask(anyhow: Visit) -> None:

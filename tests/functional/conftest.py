@@ -167,6 +167,15 @@ def another_visitor(settings: Settings, app: TestApp) -> Callable[[], Visitor]:
     return lambda: Visitor(TestApp(app.app, extra_environ=app.extra_environ))
 
 
+def check_lost(answer: TestResponse, page: str) -> None:
+    """A sign-on that waits no longer is no error: this page of ours says it in a sentence."""
+    assert answer.status_int == 303, answer.text
+    assert answer.location == f"http://localhost:6543{page}?avis=connexion-perdue"
+    shown = answer.follow(status=200)
+    assert "connexion que vous aviez commencée n'" in shown.html.select_one(".note").text
+    assert "SAMLResponse" not in shown.text
+
+
 def text_of(page: TestResponse) -> str:
     """What a person reads on a page, white space folded."""
     return " ".join(html.fromstring(page.body).text_content().split())

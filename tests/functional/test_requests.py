@@ -308,20 +308,31 @@ def test_conditions_that_nobody_can_meet(
 
 
 def test_the_provider_name_is_shown_as_what_the_application_says_of_itself(
-    world: World, visitor: Visitor, sp: FakeSP
+    world: World, visitor: Visitor
 ) -> None:
     name = 'Net-CAP <script>alert(1)</script> \u202e de "l\'été" ' + "x" * 200
-    page = ask(world, visitor, sp, ProviderName=name)[1]
+    page = ask(world, visitor, world.sps["bip"], ProviderName=name)[1]
     (shown,) = page.html.find_all("bdi")
     assert shown.text == f"{name[:79]}…"
     assert "<script>alert" not in page.text
     assert "L'application se présente ainsi" in text_of(page)
 
 
-@pytest.mark.parametrize("name", ["Net-CAP", " net-cap "])
-def test_a_provider_name_that_says_nothing_new_is_not_repeated(
-    name: str, world: World, visitor: Visitor, sp: FakeSP
+def test_the_provider_name_of_whoever_wrote_the_request_is_not_shown(
+    world: World, visitor: Visitor, sp: FakeSP
 ) -> None:
-    page = ask(world, visitor, sp, ProviderName=name)[1]
+    page = ask(world, visitor, sp, ProviderName="Téléphonez au 01 02 03")[1]
     assert "Pour ouvrir Net-CAP" in text_of(page)
+    assert "01 02 03" not in page.text
+    posted = sp.authn_request(now=world.now, ProviderName="Téléphonez au 01 02 03")
+    shown = visitor.follow(visitor.app.post("/saml/sso", sp.post_form(posted)))
+    assert "01 02 03" not in shown.text
+
+
+@pytest.mark.parametrize("name", ["BIP", " bip "])
+def test_a_provider_name_that_says_nothing_new_is_not_repeated(
+    name: str, world: World, visitor: Visitor
+) -> None:
+    page = ask(world, visitor, world.sps["bip"], ProviderName=name)[1]
+    assert "Pour ouvrir BIP" in text_of(page)
     assert not page.html.find_all("bdi")

@@ -1,5 +1,6 @@
 """Sign-on as an SP and a browser see it: what leaves, what does not, and who is asked what."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote
@@ -7,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from lxml import etree
 from sqlalchemy import select
-from webtest import TestApp
+from webtest import TestApp, TestResponse
 
 from idp.audit import AuditEvent
 from idp.saml.names import q
@@ -15,7 +16,8 @@ from idp.types import NameIDFormat
 from metadata.options import Choice
 from metadata.registry import Registry
 from tests.common.fake_sp import SAML, SAMLP, FakeSP, status_of
-from tests.functional.conftest import Visitor, World, text_of, tile_of
+from tests.functional.conftest import PASSWORD, Visitor, World, check_lost, text_of, tile_of
+from tests.functional.test_permissions import CSRF_COOKIE
 
 CASES = {
     "bip": {},
@@ -176,6 +178,49 @@ def test_force_authn_asks_for_the_password_again(world: World, visitor: Visitor)
     assert received.authn_instant >= asked_at
 
 
+@pytest.mark.parametrize("signed_in", [False, True], ids=["stranger", "signed in"])
+def test_nodes_of_different_clocks_agree_that_force_authn_is_met(
+    signed_in: bool,  # noqa: FBT001
+    world: World,
+    visitor: Visitor,
+) -> None:
+    """One received the request; another, whose clock is slow, checked the password."""
+    world.clock.advance(timedelta(minutes=5))
+    if signed_in:
+        visitor.sign_in("agent")
+    sp = world.sps["bip"]
+    request_id, page = visitor.open(sp, now=world.now, ForceAuthn="true")
+    world.clock.advance(-timedelta(seconds=30))
+    assert world.consume(sp, visitor.sign_in("agent", page), request_id)
+
+
+def test_force_authn_is_met_by_the_sign_in_on_its_own_way_alone(
+    world: World, visitor: Visitor, another_visitor: Callable[[], Visitor]
+) -> None:
+    sp = world.sps["bip"]
+    _, page = visitor.open(sp, now=world.now, ForceAuthn="true")
+    go_on = f"/saml/sso/suite?flow={page.request.params['flow']}"
+    world.clock.advance(timedelta(seconds=5))
+
+    def is_asked(browser: Visitor) -> bool:
+        answer = browser.follow(browser.app.get(go_on))
+        return answer.request.path == "/connexion" and "formulaire" in answer.forms
+
+    visitor.sign_in("agent")
+    assert is_asked(visitor), "signed in since, in another tab, for the portal"
+    _, other = visitor.open(world.sps["net-cap"], now=world.now, ForceAuthn="true")
+    visitor.sign_in("agent", other)
+    assert is_asked(visitor), "signed in since, for another sign-on"
+    neighbour = another_visitor()
+    neighbour.sign_in("multi")
+    assert is_asked(neighbour), "another person, in another browser"
+    form = visitor.app.get(f"/connexion?flow={page.request.params['flow']}").forms["formulaire"]
+    form["login"], form["password"] = "agent@demo.example", PASSWORD
+    assert form.submit(status=303).location.endswith(go_on)
+    assert is_asked(neighbour), "met, by somebody else"
+    assert "SAMLResponse" in visitor.app.get(go_on).text
+
+
 @pytest.mark.parametrize("binding", ["redirect", "post"])
 def test_is_passive_never_shows_a_page(binding: str, world: World, visitor: Visitor) -> None:
     sp = world.sps["net-cap"]
@@ -285,9 +330,45 @@ def test_a_pending_sign_on_is_answered_once(world: World, visitor: Visitor) -> N
     _, page = visitor.open(sp, now=world.now)
     flow = page.request.params["flow"]
     assert "SAMLResponse" in visitor.sign_in("agent", page).text
-    again = visitor.app.get(f"/saml/sso/suite?flow={flow}", status="*")
-    assert "SAMLResponse" not in again.text
-    assert again.status_int == 400
+    check_lost(visitor.app.get(f"/saml/sso/suite?flow={flow}"), "/")
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("signed_in", [False, True], ids=["stranger", "signed in"])
+def test_a_lost_sign_on_is_no_error_wherever_it_goes_on(
+    signed_in: bool,  # noqa: FBT001
+    visitor: Visitor,
+) -> None:
+    visitor.app.get("/connexion")
+    if signed_in:
+        visitor.sign_in("agent")
+    page = "/" if signed_in else "/connexion"
+    form = {"csrf_token": visitor.app.cookies[CSRF_COOKIE], "membership": "x"}
+    for flow in ("", "inconnu", "é"):
+        for path in ("/saml/sso/suite", "/saml/sso/structure"):
+            check_lost(visitor.app.get(path, {"flow": flow}), page)
+        for path in ("/saml/sso/annuler", "/saml/sso/structure"):
+            check_lost(visitor.app.post(path, form | {"flow": flow}), page)
+    check_lost(visitor.app.get("/saml/sso/suite"), page)
+
+
+@pytest.mark.parametrize("start", ["sp", "tile", "flow"])
+def test_a_head_consumes_nothing(start: str, world: World, visitor: Visitor) -> None:
+    visitor.sign_in("agent")
+    sp = world.sps["bip"]
+    request = sp.authn_request(now=world.now)
+    path = f"/saml/sso?{sp.redirect_query(request)}"
+    if start == "tile":
+        path = f"/saml/sso/init?sp={sp.entity_id}"
+    if start == "flow":
+        path = visitor.app.post("/saml/sso", sp.post_form(request)).location
+    before = journal_codes(world)
+    refused = visitor.app.head(path, status=405)
+    assert "HEAD" not in refused.headers["Allow"]
+    assert journal_codes(world) == before
+    request_id = None if start == "tile" else request.get("ID")
+    assert world.consume(sp, visitor.app.get(path), request_id), "still to be answered"
+    assert journal_codes(world) == [*before, "sign-on.success"]
 
 
 @pytest.mark.parametrize("code", ["bip", "net-cap"])
@@ -309,9 +390,30 @@ def test_nothing_goes_to_an_address_that_left_the_metadata_meanwhile(
     moved = sp.metadata().replace(f'"{sp.acs}"'.encode(), b'"https://net-cap.example/new"')
     Registry(world.services.core).replace(moved, Choice())
     world.services.service_providers._snapshot.forget()
-    answer = visitor.sign_in("agent", page)
-    assert answer.status_int == 400
-    assert "SAMLResponse" not in answer.text
+    check_said_before_the_password(visitor, page)
+
+
+def test_a_disabled_sp_is_said_before_the_password_is_asked(world: World, visitor: Visitor) -> None:
+    sp = world.sps["bip"]
+    _, page = visitor.open(sp, now=world.now)
+    Registry(world.services.core).disable(sp.entity_id)
+    world.services.service_providers._snapshot.forget()
+    check_said_before_the_password(visitor, page)
+
+
+def check_said_before_the_password(visitor: Visitor, page: TestResponse) -> None:
+    """Neither asked any more nor, on the page that was open, checked."""
+    form = page.forms["formulaire"]
+    form["login"], form["password"] = "agent@demo.example", PASSWORD
+    flow = page.request.params["flow"]
+    for answer in (
+        visitor.app.get(f"/connexion?flow={flow}", status=400),
+        visitor.app.get(f"/saml/sso/suite?flow={flow}", status=400),
+        form.submit(status=400),
+    ):
+        assert not answer.forms
+        assert answer.headers["X-Request-Id"] in text_of(answer)
+    assert "convergences" not in visitor.app.cookies
 
 
 def test_an_unknown_sp_gets_a_page_and_nothing_leaves(world: World, visitor: Visitor) -> None:
@@ -345,6 +447,13 @@ def test_the_metadata_is_signed_and_says_where_to_go(app: TestApp, world: World)
     again = app.get("/saml/metadata", headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_int == 304
     del world
+
+
+def journal_codes(world: World) -> list[str]:
+    """What the journal has about signing in and on, oldest first."""
+    with world.services.db.reading() as session:
+        codes = list(session.scalars(select(AuditEvent.code).order_by(AuditEvent.id)))
+    return [code for code in codes if code.startswith("sign-")]
 
 
 def test_every_sign_on_and_refusal_is_in_the_journal(world: World, visitor: Visitor) -> None:

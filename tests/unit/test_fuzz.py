@@ -196,7 +196,13 @@ def test_a_bounded_run_that_finds_nothing(
         ),
         ("signed-post", "authn_request", "verify_element", "return None", "SP signed"),
         ("values", "instants", "instant", "import time; time.sleep(60)", "timeout"),
-        ("values", "instants", "instant", "return bytearray(b'x' * 4 * 10**8)", "out-of-memory"),
+        (
+            "values",
+            "instants",
+            "instant",
+            "x = bytearray(b'x' * 4 * 10**8); import time; time.sleep(5)",
+            "out-of-memory",
+        ),
     ],
 )
 def test_a_planted_fault_is_found_and_kept(

@@ -22,6 +22,9 @@ ROOMS = ("idp", "directory", "metadata", "views")
 # What a server must not load: each costs memory and time in every worker.
 SLOW = ("alembic", "openpyxl", "saml2.client", "webauthn", "playwright")
 
+LONGEST = 400
+"""Lines of a file of the product; the first schema is one migration, never touched again."""
+
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>\S+)", re.MULTILINE)
 
 
@@ -57,6 +60,7 @@ def test_imports_follow_the_arrows() -> None:
         ("views/__init__.py", "import lxml.etree", "one door: lxml"),
         ("directory/models/people.py", "import bcrypt", "one door: bcrypt"),
         ("idp/db.py", "import alembic.config", "one door: alembic"),
+        ("idp/db.py", "import psycopg", "one door: psycopg"),
         ("views/portal/__init__.py", "import deform", "one door: deform"),
         ("views/__init__.py", "import sqlalchemy", "queries stay"),
     ],
@@ -72,6 +76,14 @@ def test_an_import_against_the_arrows_is_found(
     result = lint_imports(tmp_path)
     broken = [line for line in result.stdout.splitlines() if " BROKEN" in line]
     assert any(contract in line for line in broken), result.stdout
+
+
+def test_no_file_is_too_long_to_be_read_at_once() -> None:
+    files = [path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py")]
+    assert files
+    lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in files}
+    long = [path.name for path, lines in lengths.items() if lines > LONGEST]
+    assert [name for name in long if name != "0001_first_schema.py"] == []
 
 
 def contract(name: str) -> dict[str, Any]:

@@ -40,6 +40,9 @@ FAILURES_BEFORE_READY = 3
 OTHER_THREADS = 16
 """Of a worker, beside those in which people wait for their password's turn."""
 
+FEW_HEAPS = {"MALLOC_ARENA_MAX": "2"}
+"""For the environment of a server: else glibc keeps a heap per thread, each with what it freed."""
+
 
 def run_demonstration(config: Path, port: int, sp_port: int) -> None:
     """Prepare, serve until SIGTERM or Ctrl+C, end every child.
@@ -175,7 +178,7 @@ def children_of(config: Path, settings: Settings, port: int, sp_port: int) -> li
         # What packages have to say to their authors is of no use to whoever tries this.
         "PYTHONWARNINGS": "ignore",
     }
-    portal = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(metrics.resolve())}
+    portal = {**environment, **FEW_HEAPS, "PROMETHEUS_MULTIPROC_DIR": str(metrics.resolve())}
     command = [sys.executable, "-c", "from idp.cli import main; main()"]
     worker = [*command, "--config", str(config.resolve()), "worker"]
     return [

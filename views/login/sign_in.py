@@ -8,7 +8,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from idp.errors import AccountUnusable, AuthenticationFailed, Busy, Throttled, UnknownFlow
+from idp.errors import AccountUnusable, AuthenticationFailed, Busy, UnknownFlow
 from idp.request import Request
 from idp.security import remember
 from idp.sign_on import must_authenticate
@@ -18,14 +18,15 @@ from views.login import cookies
 from views.schemas.sign_in import SignInSchema
 from views.urls import see_other
 
-NOTICES = {
-    "session-terminee": "Votre session est terminée. Connectez-vous de nouveau pour continuer.",
-}
 LOST = (
     "La connexion que vous aviez commencée n'est plus en attente. Connectez-vous, puis ouvrez "
     "l'application depuis le portail."
 )
 LOST_NOTICE = "connexion-perdue"
+NOTICES = {
+    "session-terminee": "Votre session est terminée. Connectez-vous de nouveau pour continuer.",
+    LOST_NOTICE: LOST,
+}
 
 _FLOW = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
@@ -49,7 +50,11 @@ class Flow:
 
 
 def find_flow(request: Request, flow_id: str) -> Flow:
-    """The flow of this id; none is named, or it is lost: no error, the portal goes on."""
+    """The flow of this id; none is named, or it is lost: no error, the portal goes on.
+
+    Raises:
+        UnknownServiceProvider, UnknownEndpoint: a sign-in would lead to no application.
+    """
     if not flow_id:
         return Flow("", None, "")
     if not _FLOW.fullmatch(flow_id):
@@ -58,6 +63,7 @@ def find_flow(request: Request, flow_id: str) -> Flow:
         accepted = request.services.authn_requests.find(flow_id)
     except UnknownFlow:
         return Flow(flow_id, None, "")
+    request.services.sign_on.still_registered(accepted)
     label = request.services.directory.application_label(accepted.entity_id)
     return Flow(flow_id, accepted, label, request.services.sign_on.tells(accepted))
 
@@ -110,6 +116,8 @@ def authenticate(request: Request, flow: Flow, values: Values) -> Response:
         )
     except (AuthenticationFailed, Busy) as error:
         raise refusal(request, error) from error
+    if flow.accepted is not None:
+        services.sign_on.signed_in(signed_in.session, flow.accepted, flow.id)
     response = go_on(request, flow, headers=remember(request, signed_in.token))
     cookies.set_device(request, response, signed_in.device_token)
     cookies.keep_login(request, response, login if values["keep"] else "")
@@ -119,8 +127,6 @@ def authenticate(request: Request, flow: Flow, values: Values) -> Response:
 def refusal(request: Request, error: AuthenticationFailed | Busy) -> FormRefused:
     """What the person reads; the service has counted, logged and journalled the cause."""
     refused = FormRefused.because(error)
-    if isinstance(error, (Throttled, Busy)):
-        refused.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, AccountUnusable):
         correspondant = request.configuration.organization.correspondant
         refused.text += (

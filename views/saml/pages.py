@@ -4,9 +4,9 @@ from pyramid.renderers import render, render_to_response
 from pyramid.response import Response
 
 from idp.log import logger
+from idp.outcomes import HandOver, Refused
 from idp.request import Request
 from idp.security import HAND_OVER_POLICY
-from idp.sign_on import HandOver, Refused
 from idp.types import AcceptedRequest
 from views.templating import environment
 

@@ -3,6 +3,9 @@
 A Redirect request of a signed-in person is answered at once. Everything else is kept under a random
 flow id, never a URL, and goes on at our own address: a POST from an SP's page comes without our
 SameSite=Lax cookie, and only our own GET shows whether somebody is signed in.
+
+A sign-on that waits no longer (reloaded, gone back to, too late) is no error: the portal says so
+(:func:`views.errors.on_lost_flow`).
 """
 
 from pyramid.response import Response
@@ -10,15 +13,20 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from idp.errors import RequestRefused, StatusError, UnknownServiceProvider
+from idp.outcomes import ChoiceNeeded, HandOver, Outcome, Refused, SignInNeeded
 from idp.request import Request
 from idp.saml.bindings import decode_post, decode_redirect
-from idp.sign_on import ChoiceNeeded, HandOver, Outcome, Refused, SignInNeeded
 from idp.types import AcceptedRequest
 from views.saml.pages import backed_out_page, hand_over_page, refused_page
 from views.urls import see_other
 
 
-@view_config(route_name="saml_sso", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+@view_config(
+    route_name="saml_sso",
+    request_method="GET",
+    permission=NO_PERMISSION_REQUIRED,
+    effect=True,
+)
 def sso_redirect(request: Request) -> Response:
     """An AuthnRequest by HTTP-Redirect."""
     sign_on = request.services.sign_on
@@ -52,7 +60,12 @@ def sso_post(request: Request) -> Response:
     return _wait(request, accepted)
 
 
-@view_config(route_name="saml_init", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+@view_config(
+    route_name="saml_init",
+    request_method="GET",
+    permission=NO_PERMISSION_REQUIRED,
+    effect=True,
+)
 def sso_init(request: Request) -> Response:
     """Sign-on that starts here: a tile was clicked."""
     given = {name: request.GET.getall(name) for name in ("sp", "RelayState")}
@@ -70,7 +83,12 @@ def sso_init(request: Request) -> Response:
     return _wait(request, accepted)
 
 
-@view_config(route_name="saml_continue", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+@view_config(
+    route_name="saml_continue",
+    request_method="GET",
+    permission=NO_PERMISSION_REQUIRED,
+    effect=True,
+)
 def sso_continue(request: Request) -> Response:
     """Go on with a pending sign-on, after signing in or choosing a structure."""
     flow = request.GET.get("flow", "")

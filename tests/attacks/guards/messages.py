@@ -1,21 +1,20 @@
-"""Guards of how a message travels, how it is written, and what makes a request believable."""
+"""Guards of how a message travels, and of how it is written."""
 
 import re
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from functools import partial
 from urllib.parse import quote_plus, unquote_plus
 
 from lxml import etree
 
-from idp.saml import bindings
+from idp.saml import bindings, xml
 from idp.saml.names import q
-from idp.types import Binding, Endpoint
-from metadata.registry import Registry
+from idp.types import AuthnContext, Binding
 from tests.attacks.conftest import Street, deflated
 from tests.attacks.guards.guard import (
+    ASKED,
     MEMORY,
     SUCCESS,
     Guard,
@@ -28,18 +27,16 @@ from tests.attacks.guards.guard import (
     nothing,
     request,
 )
-from tests.common.fake_sp import FakeSP
 
 UNREADABLE = "unreadable-message"
 REFUSED = "request-refused"
+SIGNATURE_REFUSED = "signature-refused"
 UNKNOWN_SP = "unknown-service-provider"
-UNKNOWN_ENDPOINT = "unknown-endpoint"
 ACCEPT = "idp.saml.authn_request"
 PARTS = "idp.saml.request_parts"
 XML = "idp.saml.xml"
 BINDINGS = "idp.saml.bindings"
 NET_CAP = "https://net-cap.example/metadata"
-FOREVER = timedelta(days=36500)
 
 
 # --- how it travels ----------------------------------------------------------------------------
@@ -87,6 +84,29 @@ def large_relay_state(street: Street) -> str:
     return by_redirect(street, query)
 
 
+def relay_state_with_nul(street: Street) -> str:
+    query = street.world.sps["net-cap"].redirect_query(request(street, "net-cap"), "a\0b")
+    assert "RelayState=a%00b" in query
+    return by_redirect(street, query)
+
+
+def beside(more: str, street: Street) -> str:
+    """A genuine query of an SP that need not sign, and this after it."""
+    genuine = deflated(etree.tostring(request(street, "net-cap")))
+    return by_redirect(street, f"SAMLRequest={genuine}&{more}")
+
+
+def simple_sign(street: Street) -> str:
+    """A signature where another binding has it, which nobody would look at."""
+    value = b64encode(etree.tostring(request(street, "net-cap"))).decode()
+    return by_post(street, {"SAMLRequest": value, "SigAlg": "urn:x", "Signature": "AAAA"})
+
+
+def read_over(pairs: Iterable[tuple[str, str]], **rest: str) -> bindings.Message:
+    kept = [(name, value) for name, value in pairs if name not in {"SigAlg", "Signature"}]
+    return bindings.decode_post(kept, **rest)
+
+
 # --- how it is written -------------------------------------------------------------------------
 
 
@@ -120,6 +140,12 @@ def hidden_by_an_encoding(street: Street) -> str:
     return message(street, (dtd + xml).encode("utf-16"))
 
 
+def declaring(encoding: str, street: Street) -> str:
+    """What others read as that encoding is another text."""
+    text = etree.tostring(request(street, "net-cap"))
+    return message(street, f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + text)
+
+
 def any_encoding(data: bytes) -> etree._Element:
     return etree.fromstring(data, parser(resolve_entities=True)())
 
@@ -134,8 +160,39 @@ def deep() -> etree._Element:
 
 def wide() -> etree._Element:
     outer = etree.Element(q("samlp", "Extensions"))
-    outer.extend(etree.Element("{urn:x}y") for _ in range(25_000))
+    outer.extend(etree.Element("y") for _ in range(1_100))
     return outer
+
+
+def spread() -> etree._Element:
+    outer = etree.Element(q("samlp", "Extensions"))
+    etree.SubElement(outer, "y", {f"x{number}": "" for number in range(1_100)})
+    return outer
+
+
+def any_limits(**bounds: int) -> dict[str, object]:
+    """Messages are parsed within these bounds."""
+    ours = {"octets": 1 << 20, "tags": 1 << 20, "equal_signs": 1 << 20, "depth": 64}
+    return {f"{XML}.parse": partial(xml.parse, limits=xml.Limits(**(ours | bounds)))}
+
+
+def references(count: int, length: int) -> etree._Element:
+    """A class that we have, and this many of this length that nobody has."""
+    node = etree.Element(q("samlp", "RequestedAuthnContext"))
+    names = (f"urn:{number}:".ljust(length, "x") for number in range(count))
+    for name in (AuthnContext.PASSWORD_PROTECTED_TRANSPORT, *names):
+        etree.SubElement(node, q("saml", "AuthnContextClassRef")).text = name
+    return node
+
+
+def large_pending(street: Street) -> str:
+    """It would wait in the database for an hour, for somebody to sign in."""
+    large = request(street, "net-cap", references(40, 1_000))
+    return message(street, large, street.stranger().app)
+
+
+def stripped(node: etree._Element) -> str:
+    return "".join(str(piece) for piece in node.itertext()).strip()
 
 
 def first_text(node: etree._Element) -> str:
@@ -171,56 +228,19 @@ def out_of_order(street: Street) -> str:
     return message(street, root)
 
 
+def text_between() -> etree._Element:
+    """What one reads as an element's value, and another does not see."""
+    policy = etree.Element(q("samlp", "NameIDPolicy"))
+    policy.tail = "bonjour"
+    return policy
+
+
 def last_wins(
     node: etree._Element, *parts: tuple[str, int, int]
 ) -> tuple[tuple[etree._Element, ...], ...]:
     """The children by name, in whatever order and however many; the last of each counts."""
     return tuple(tuple(node.findall(name)[-1:]) for name, _, _ in parts)
 
-
-# --- whether it is believable ------------------------------------------------------------------
-
-
-def issued(ago: timedelta, street: Street) -> str:
-    sp = street.world.sps["net-cap"]
-    return message(street, sp.authn_request(now=street.world.now - ago))
-
-
-def replayed(street: Street) -> str:
-    xml = etree.tostring(request(street, "net-cap"))
-    assert message(street, xml) == SUCCESS
-    return message(street, xml)
-
-
-def stranger(street: Street) -> str:
-    """A service provider that nobody registered, which registers itself by speaking."""
-    return message(street, FakeSP("inconnu").authn_request(now=street.world.now))
-
-
-def disabled_elsewhere(street: Street) -> str:
-    """Another process disables the SP; this one learns it within a second."""
-    registry = Registry(street.world.services.core)
-    entity_id = street.world.sps["site"].entity_id
-    snapshot = street.world.services.service_providers._snapshot
-    snapshot.get()
-    registry.disable(entity_id)
-    snapshot._asked_at -= 2
-    try:
-        return message(street, request(street, "site"))
-    finally:
-        registry.enable(entity_id)
-        snapshot.forget()
-        snapshot.get()
-
-
-def believed(service_provider: object, *, url: str | None = None, **others: object) -> Endpoint:
-    """The endpoint that the message names."""
-    del service_provider, others
-    return Endpoint(Binding.POST, url or "https://net-cap.example/acs")
-
-
-ANY_ENDPOINT = {f"{ACCEPT}.find_acs": believed}
-ARTIFACT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"
 
 GUARDS = (
     Guard(
@@ -258,6 +278,36 @@ GUARDS = (
         REFUSED,
     ),
     Guard(
+        "RelayState holds no NUL",
+        relay_state_with_nul,
+        {f"{BINDINGS}.check_relay_state": lambda relay_state: relay_state},
+        REFUSED,
+    ),
+    Guard(
+        "half a signature is refused",
+        partial(beside, "SigAlg=x"),
+        {f"{BINDINGS}._detached_signature": nothing},
+        UNREADABLE,
+    ),
+    Guard(
+        "a parameter's name is not encoded: a second message",
+        partial(beside, "%53AMLRequest=AAAA"),
+        {f"{BINDINGS}._check_foreign": nothing},
+        UNREADABLE,
+    ),
+    Guard(
+        "a parameter's name is not encoded: a signature",
+        partial(beside, "Sig%41lg=x&%53ignature=AAAA"),
+        {f"{BINDINGS}._check_foreign": nothing},
+        UNREADABLE,
+    ),
+    Guard(
+        "no signature beside a posted message",
+        simple_sign,
+        {"views.saml.sso.decode_post": read_over},
+        SIGNATURE_REFUSED,
+    ),
+    Guard(
         "no DTD, were it empty",
         partial(with_dtd, "<!DOCTYPE x>", NET_CAP),
         NO_DTD_CHECK,
@@ -280,12 +330,32 @@ GUARDS = (
     Guard(
         "UTF-8 alone", hidden_by_an_encoding, {"idp.sign_on.xml.parse": any_encoding}, UNREADABLE
     ),
-    Guard("depth is bounded", asking("net-cap", deep), {f"{XML}.MAX_DEPTH": 200}, UNREADABLE),
+    Guard(
+        "no other encoding is declared",
+        partial(declaring, "IBM037"),
+        {f"{XML}._is_utf_8": lambda *_: True},
+        UNREADABLE,
+    ),
+    Guard("depth is bounded", asking("net-cap", deep), any_limits(depth=200), UNREADABLE),
     Guard(
         "elements are bounded",
         asking("net-cap", wide),
-        {f"{XML}.MAX_ELEMENTS": 1_000_000},
+        any_limits(equal_signs=1_000),
         UNREADABLE,
+    ),
+    Guard("attributes are bounded", asking("net-cap", spread), any_limits(tags=1_000), UNREADABLE),
+    Guard(
+        "what may be repeated is so fifty times",
+        asking("net-cap", partial(references, 60, 20)),
+        {f"{PARTS}.check_few": nothing},
+        UNREADABLE,
+    ),
+    Guard(
+        "what waits is small",
+        large_pending,
+        {"idp.sessions.authn_requests.MAX_PENDING": 1 << 20},
+        REFUSED,
+        ASKED,
     ),
     Guard(
         "a comment cuts no Issuer",
@@ -308,68 +378,18 @@ GUARDS = (
         SUCCESS,
         UNKNOWN_SP,
     ),
-    Guard("one Issuer", two_issuers, {f"{ACCEPT}.sequence": last_wins}, UNREADABLE),
-    Guard("the schema's order", out_of_order, {f"{ACCEPT}.sequence": last_wins}, UNREADABLE),
     Guard(
-        "an old IssueInstant",
-        partial(issued, timedelta(minutes=8, seconds=1)),
-        {f"{ACCEPT}.LIFETIME": FOREVER},
-        REFUSED,
-    ),
-    Guard(
-        "an IssueInstant to come",
-        partial(issued, -timedelta(seconds=181)),
-        {f"{ACCEPT}.SKEW": FOREVER},
-        REFUSED,
-    ),
-    Guard(
-        "a clock that is slow is no fault",
-        partial(issued, timedelta(minutes=7, seconds=59)),
-        {f"{ACCEPT}.SKEW": timedelta()},
-        SUCCESS,
-        REFUSED,
-    ),
-    Guard(
-        "a clock that is fast is no fault",
-        partial(issued, -timedelta(seconds=179)),
-        {f"{ACCEPT}.SKEW": timedelta()},
-        SUCCESS,
-        REFUSED,
-    ),
-    Guard(
-        "Destination",
-        asking("net-cap", Destination="https://another-idp.example/saml/sso"),
-        {f"{ACCEPT}._check_destination": nothing},
-        REFUSED,
-    ),
-    Guard(
-        "an ID is used once",
-        replayed,
-        {"idp.sessions.authn_requests.AuthnRequests.answer_at_once": nothing},
-        "replayed-message",
-    ),
-    Guard(
-        "metadata is looked at again",
-        disabled_elsewhere,
-        {"idp.snapshot.MAX_AGE": 1e9},
+        "white space is XML's alone",
+        altered("net-cap", f"{NET_CAP}<", f"\u2003{NET_CAP}\u00a0<"),
+        {f"{PARTS}.text_of": stripped},
         UNKNOWN_SP,
     ),
+    Guard("one Issuer", two_issuers, {f"{ACCEPT}.sequence": last_wins}, UNREADABLE),
     Guard(
-        "a registered ACS, by URL",
-        asking("net-cap", AssertionConsumerServiceURL="https://evil.example/acs"),
-        ANY_ENDPOINT,
-        UNKNOWN_ENDPOINT,
+        "no text between elements",
+        asking("net-cap", text_between),
+        {"idp.saml.shape.check_no_text": nothing},
+        UNREADABLE,
     ),
-    Guard(
-        "a registered ACS, by index",
-        asking("net-cap", AssertionConsumerServiceURL=None, AssertionConsumerServiceIndex="7"),
-        ANY_ENDPOINT,
-        UNKNOWN_ENDPOINT,
-    ),
-    Guard(
-        "a registered ACS, by binding",
-        asking("net-cap", ProtocolBinding=ARTIFACT),
-        ANY_ENDPOINT,
-        UNKNOWN_ENDPOINT,
-    ),
+    Guard("the schema's order", out_of_order, {f"{ACCEPT}.sequence": last_wins}, UNREADABLE),
 )

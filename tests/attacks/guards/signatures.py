@@ -10,7 +10,7 @@ from urllib.parse import quote_plus, unquote_plus
 import xmlsec
 from lxml import etree
 
-from idp.saml import authn_request, names, signature
+from idp.saml import names, signature
 from idp.saml.names import q
 from idp.types import ServiceProvider
 from metadata.registry import ServiceProviders
@@ -383,4 +383,3 @@ GUARDS = (
         REFUSED,
     ),
 )
-assert authn_request.verify_element is signature.verify_element

@@ -1,11 +1,17 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from idp.db import Database
-from idp.errors import ReplayedMessage, UnknownFlow
-from idp.sessions.authn_requests import FLOW_LIFETIME, REPLAY_KEPT, AuthnRequests
+from idp.errors import ReplayedMessage, RequestRefused, UnknownFlow
+from idp.sessions.authn_requests import (
+    FLOW_LIFETIME,
+    MAX_PENDING,
+    REPLAY_KEPT,
+    AuthnRequests,
+)
 from idp.sessions.tables import AuthnRequestRow
 from idp.sessions.tokens import hashed
 from idp.types import (
@@ -14,6 +20,7 @@ from idp.types import (
     NameIDFormat,
     NameIDPolicy,
     RequestedAuthnContext,
+    SsoSession,
 )
 from idp.worker import purge
 from tests.common.clock import START, FakeClock
@@ -49,6 +56,18 @@ def test_a_sign_on_waits_unchanged(requests: AuthnRequests, accepted: AcceptedRe
     assert requests.find(requests.hold(accepted)) == accepted
 
 
+def test_a_sign_on_that_waits_takes_little_room(
+    requests: AuthnRequests, database: Database
+) -> None:
+    refs = tuple(f"{number:0>1000}" for number in range(MAX_PENDING // 1000 + 1))
+    large = replace(BARE, requested_authn_context=RequestedAuthnContext(refs, "exact"))
+    with pytest.raises(RequestRefused):
+        requests.hold(large)
+    with database.reading() as reading:
+        assert reading.scalars(select(AuthnRequestRow)).all() == []
+    requests.hold(replace(BARE, requested_authn_context=RequestedAuthnContext(refs[:9], "exact")))
+
+
 def test_a_flow_is_answered_once(requests: AuthnRequests, database: Database) -> None:
     flow = requests.hold(FULL)
     requests.answer(flow)
@@ -60,6 +79,45 @@ def test_a_flow_is_answered_once(requests: AuthnRequests, database: Database) ->
     with database.reading() as reading:
         row = reading.scalars(select(AuthnRequestRow)).one()
     assert (row.pending, row.flow) == (None, hashed(flow))
+
+
+def test_a_sign_in_meets_its_flow_and_no_other(
+    requests: AuthnRequests, database: Database, clock: FakeClock
+) -> None:
+    flow, other = requests.hold(FULL), requests.hold(BARE)
+    requests.meet(flow, session("first"))
+    assert requests.find(flow) == replace(FULL, met_by="first")
+    assert requests.find(other) == BARE
+    AuthnRequests(database, clock).meet(flow, session("second"))
+    assert requests.find(flow) == replace(FULL, met_by="second"), "the last, on whatever node"
+
+
+def test_who_signs_in_too_late_meets_nothing(
+    requests: AuthnRequests, database: Database, clock: FakeClock
+) -> None:
+    answered, expired = requests.hold(FULL), requests.hold(BARE)
+    requests.answer(answered)
+    clock.advance(FLOW_LIFETIME)
+    for flow in (answered, expired, "inconnu"):
+        requests.meet(flow, session("late"))
+        with pytest.raises(UnknownFlow):
+            requests.find(flow)
+    with database.reading() as reading:
+        assert "late" not in str([row.pending for row in reading.scalars(select(AuthnRequestRow))])
+
+
+def test_a_flow_that_was_held_before_an_upgrade_is_met_by_nobody(
+    requests: AuthnRequests, database: Database
+) -> None:
+    flow = requests.hold(FULL)
+    with database.unit_of_work() as work:
+        row = work.scalars(select(AuthnRequestRow)).one()
+        row.pending = {name: value for name, value in row.pending.items() if name != "met_by"}
+    assert requests.find(flow) == FULL
+
+
+def session(key: str) -> SsoSession:
+    return SsoSession(key, "subject", START, "urn:password", START, START, START)
 
 
 def test_a_flow_expires(requests: AuthnRequests, clock: FakeClock) -> None:

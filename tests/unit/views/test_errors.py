@@ -1,12 +1,14 @@
 """Which error becomes which page."""
 
 import pytest
+from structlog.testing import capture_logs
 from webtest import TestApp
 
 from idp import errors
 from idp.db import GONE
 from idp.services import Services
 from tests.unit.views.conftest import sign_in
+from views.forms import FormRefused
 
 SECRET_CAUSE = "the-precise-cause"
 
@@ -15,7 +17,7 @@ def every_error() -> list[type[errors.ConvergencesError]]:
     found = [errors.ConvergencesError]
     for parent in found:
         found.extend(parent.__subclasses__())
-    return [kind for kind in found if kind is not errors.Throttled]
+    return [kind for kind in found if kind not in {errors.Throttled, errors.UnknownFlow}]
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, services: Services, error: Exception) -> None:
@@ -56,6 +58,24 @@ def test_a_throttled_request_says_when_to_come_back(
 
 
 @pytest.mark.usefixtures("agent")
+def test_the_class_says_that_it_passes_by_itself(
+    app: TestApp, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is no defect of ours, and the answer says when to come back."""
+    sign_in(app, "agent@ville.example")
+    error = errors.UnusableServiceProvider("x")
+    broken(monkeypatch, services, error)
+    with capture_logs() as lines:
+        assert "Retry-After" not in app.get("/", status=500).headers
+    assert [line["log_level"] for line in lines] == ["error"]
+    monkeypatch.setattr(errors.UnusableServiceProvider, "retry_after", 3, raising=False)
+    with capture_logs() as lines:
+        assert app.get("/", status=500).headers["Retry-After"] == "3"
+    assert [line["log_level"] for line in lines] == ["warning"]
+    assert FormRefused.because(error).headers == {"Retry-After": "3"}
+
+
+@pytest.mark.usefixtures("agent")
 @pytest.mark.parametrize("kind", GONE, ids=lambda kind: kind.__name__)
 def test_a_database_that_is_gone_is_503(
     app: TestApp,
@@ -89,6 +109,28 @@ def test_any_other_exception_is_500_and_its_cause_is_in_the_log(
     line = written.out + written.err
     assert SECRET_CAUSE in line
     assert reference == response.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nulle-part", 404), ("PUT", "/connexion", 405), ("HEAD", "/saml/sso", 405)],
+)
+def test_the_log_has_the_status_as_a_number(
+    app: TestApp, method: str, path: str, status: int
+) -> None:
+    with capture_logs() as lines:
+        app.request(path, method=method, status=status)
+    (line,) = [line for line in lines if line["event"] == "http"]
+    assert repr(line["status"]) == str(status)
+
+
+def test_the_text_says_to_begin_again_only_where_that_helps() -> None:
+    """What the application or its registration has wrong stays wrong: somebody must be told."""
+    again = {errors.ReplayedMessage, errors.RequestTooOld}
+    protocol = [errors.ProtocolError, *errors.ProtocolError.__subclasses__(), errors.RequestTooOld]
+    for kind in protocol:
+        assert ("Revenez à l'application et recommencez" in kind.public_text) is (kind in again)
+        assert ("Recommencer n'y changera rien" in kind.public_text) is (kind not in again)
 
 
 def test_an_unknown_address_is_404(app: TestApp) -> None:

@@ -198,6 +198,36 @@ def test_force_authn_asks_for_the_password_again(
     assert app.get("/connexion", {"flow": flow}, status=303).location.endswith(flow)
 
 
+BROKEN = ('"\\351"', "\xe9", "\xff\xfe", '"\\303', "\xe2\x82\xac", "a b", '"')
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize(
+    "name", ["autre", "convergences-csrf", "adresse", "appareil", "depart", "convergences"]
+)
+def test_a_cookie_that_cannot_be_read_keeps_nobody_out(app: TestApp, name: str, value: str) -> None:
+    """Another application's, on this host or the domain above, or one of ours that was spoilt."""
+
+    def cookies() -> dict[str, str]:
+        kept = [f"{cookie.name}={cookie.value}" for cookie in app.cookiejar if cookie.name != name]
+        return {"Cookie": "; ".join([f"{name}={value}", *kept])}
+
+    browser = TestApp(app.app, extra_environ=app.extra_environ, cookiejar=app.cookiejar)
+    form = browser.get("/connexion", headers=cookies()).forms["formulaire"]
+    form["login"], form["password"] = "agent@ville.example", PASSWORD
+    replaced = name in browser.cookies
+    answer = form.submit(headers={} if replaced else cookies(), status=303)
+    assert answer.location == "http://localhost:6543/"
+    if name in {"convergences", "convergences-csrf"}:
+        return
+    browser.get("/", headers=cookies(), status=200)
+    leaving = browser.get("/deconnexion", headers=cookies()).forms[0]
+    left = leaving.submit(headers=cookies(), status=303)
+    assert left.location.endswith("/deconnexion/terminee")
+    browser.get("/deconnexion/terminee", headers=cookies(), status=200)
+
+
 @pytest.mark.usefixtures("agent")
 def test_a_form_from_elsewhere_is_refused(app: TestApp) -> None:
     app.get("/connexion")

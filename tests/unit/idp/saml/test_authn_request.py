@@ -64,14 +64,13 @@ def node(tag: str, text: str | None = None, **attributes: str) -> etree._Element
 
 
 def test_a_plain_request_is_accepted() -> None:
-    accepted = accept(by_redirect(ID="_1", ProviderName="BIP"))
+    accepted = accept(by_redirect(ID="_1"))
     assert accepted == AcceptedRequest(
         entity_id=PLAIN.entity_id,
         acs=PLAIN.acs,
         received_at=NOW,
         message_id="_1",
         relay_state="état",
-        provider_name="BIP",
     )
 
 

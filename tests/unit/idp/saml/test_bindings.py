@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.errors import ProtocolError, RequestRefused, UnreadableMessage
+from idp.errors import ProtocolError, RequestRefused, SignatureRefused, UnreadableMessage
 from idp.saml.bindings import (
     MAX_ENCODED,
     MAX_INFLATED,
@@ -69,6 +69,10 @@ def test_base64_may_be_broken_into_lines() -> None:
         query_of(b"<a/>", "&SAMLResponse=a"),
         query_of(b"<a/>", "&RelayState=%FF"),
         query_of(b"<a/>", "&Signature=YQ%3D%3D"),
+        query_of(b"<a/>", "&SigAlg=x"),
+        query_of(b"<a/>", "&SigAlg=x&%53ignature=AAAA"),
+        query_of(b"<a/>", "&%53AMLRequest=AAAA"),
+        query_of(b"<a/>", "&Relay%53tate=a"),
         query_of(b"<a/>", "&SAMLEncoding=urn%3Aother"),
         f"SAMLRequest={'A' * (MAX_ENCODED + 4)}",
         f"SAMLRequest={quote_plus(b64encode(deflate(b'<a/>') + b'more'))}",
@@ -89,7 +93,14 @@ def test_unreadable_forms(pairs: list[tuple[str, str]]) -> None:
         decode_post(pairs)
 
 
-def test_a_decompression_bomb_stops_at_one_mebibyte() -> None:
+@pytest.mark.parametrize("names", [("SigAlg", "Signature"), ("SigAlg",), ("Signature",)])
+def test_a_signature_beside_a_posted_message_is_not_read_over(names: tuple[str, ...]) -> None:
+    pairs = [("SAMLRequest", "YQ=="), *((name, "AAAA") for name in names)]
+    with pytest.raises(SignatureRefused):
+        decode_post(pairs)
+
+
+def test_a_decompression_bomb_stops_at_the_bound_of_a_message() -> None:
     bomb = deflate(b"\0" * (50 * MAX_INFLATED))
     with pytest.raises(UnreadableMessage, match="once inflated"):
         inflate(bomb)
@@ -99,6 +110,14 @@ def test_a_relay_state_of_more_than_one_kibibyte_is_refused() -> None:
     assert decode_redirect(query_of(b"<a/>", f"&RelayState={'a' * 1024}")).relay_state == "a" * 1024
     with pytest.raises(RequestRefused):
         decode_redirect(query_of(b"<a/>", f"&RelayState={'%C3%A9' * 513}"))
+
+
+def test_a_relay_state_with_a_nul_is_refused() -> None:
+    """No page can give it back: browsers read U+FFFD in its place."""
+    with pytest.raises(RequestRefused):
+        decode_redirect(query_of(b"<a/>", "&RelayState=a%00b"))
+    with pytest.raises(RequestRefused):
+        decode_post([("SAMLRequest", "YQ=="), ("RelayState", "\0")])
 
 
 @given(st.text(max_size=200))

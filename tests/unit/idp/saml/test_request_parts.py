@@ -5,10 +5,11 @@ from lxml import etree
 
 from idp.errors import RequestRefused, UnreadableMessage
 from idp.saml import authn_request
+from idp.saml.bindings import decode_post
 from idp.saml.names import SAML, SAMLP
 from idp.types import Binding, NameID
 from tests.common.fake_sp import FakeSP
-from tests.unit.idp.saml.test_authn_request import NOW, PLAIN, SSO, accept, by_redirect
+from tests.unit.idp.saml.test_authn_request import NOW, PLAIN, SIGNING, SSO, accept, by_redirect
 
 ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -103,8 +104,12 @@ def test_attribute_consuming_service_index_is_a_number(text: str) -> None:
         accept(by_redirect(AttributeConsumingServiceIndex=text))
 
 
-def test_provider_name_is_kept_as_it_is() -> None:
-    assert accept(by_redirect(ProviderName=" <b>BIP</b> ")).provider_name == " <b>BIP</b> "
+def test_provider_name_of_a_signed_request_is_kept_as_it_is() -> None:
+    name = " <b>BIP</b> "
+    assert accept(by_redirect(SIGNING, ProviderName=name), SIGNING).provider_name == name
+    form = SIGNING.post_form(SIGNING.authn_request(now=NOW, ProviderName=name))
+    assert accept(decode_post(form.items()), SIGNING).provider_name == name
+    assert accept(by_redirect(ProviderName=name)).provider_name is None, "whoever wrote it"
     for name in ("", "   ", "x" * 1025):
         with pytest.raises(UnreadableMessage, match="ProviderName"):
             accept(by_redirect(ProviderName=name))
@@ -117,6 +122,58 @@ def test_an_issuer_may_say_that_it_is_an_entity_and_holds_text_alone() -> None:
     etree.SubElement(request[0], "b")
     with pytest.raises(UnreadableMessage, match="holds an element"):
         authn_request.parse(request)
+
+
+@pytest.mark.parametrize("space", ["", " \t\r\n"])
+def test_white_space_between_elements_is_none_of_theirs(space: str) -> None:
+    request = PLAIN.authn_request(part(conditions(OWN)), part(context(CLASS)), now=NOW)
+    request.text = request[0].tail = request[1].text = request[1][0].tail = request[2].text = space
+    assert authn_request.parse(request).conditions.audiences
+
+
+TEXT_BETWEEN = (
+    "<samlp:NameIDPolicy>%s</samlp:NameIDPolicy>",
+    "<saml:Subject>%s<saml:NameID>v</saml:NameID></saml:Subject>",
+    "<saml:Subject><saml:NameID>v</saml:NameID>%s</saml:Subject>",
+    "<saml:Conditions>%s</saml:Conditions>",
+    "<saml:Conditions><saml:OneTimeUse/>%s</saml:Conditions>",
+    "<saml:Conditions><saml:OneTimeUse>%s</saml:OneTimeUse></saml:Conditions>",
+    "<saml:Conditions><saml:ProxyRestriction>%s</saml:ProxyRestriction></saml:Conditions>",
+    (
+        "<saml:Conditions><saml:AudienceRestriction>%s<saml:Audience>urn:a</saml:Audience>"
+        "</saml:AudienceRestriction></saml:Conditions>"
+    ),
+    (
+        "<samlp:RequestedAuthnContext>%s<saml:AuthnContextClassRef>urn:a"
+        "</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>"
+    ),
+    (
+        "<samlp:RequestedAuthnContext><saml:AuthnContextClassRef>urn:a</saml:AuthnContextClassRef>"
+        "%s</samlp:RequestedAuthnContext>"
+    ),
+    "<samlp:Scoping>%s</samlp:Scoping>",
+    (
+        '<samlp:Scoping><samlp:IDPList><samlp:IDPEntry ProviderID="x">%s</samlp:IDPEntry>'
+        "</samlp:IDPList></samlp:Scoping>"
+    ),
+)
+
+
+@pytest.mark.parametrize("text", TEXT_BETWEEN)
+def test_text_between_elements_is_refused(text: str) -> None:
+    assert "text" in refused(text % "bonjour")
+    assert "text" in refused(text % "\u00a0"), "XML's white space alone is none"
+    assert accept(by_redirect(PLAIN, part(text % "\n  "))).acs == PLAIN.acs
+
+
+def test_text_beside_the_parts_of_a_request_is_refused() -> None:
+    request = PLAIN.authn_request(now=NOW)
+    for node, where in ((request, "text"), (request[0], "tail")):
+        setattr(node, where, "bonjour")
+        with pytest.raises(UnreadableMessage, match="text"):
+            authn_request.parse(request)
+        setattr(node, where, None)
+    assert authn_request.parse(request)
 
 
 # --- Extensions, Scoping -------------------------------------------------------------------------
@@ -173,7 +230,7 @@ def test_scoping_is_tolerated(scoping: str) -> None:
         ),
         "<samlp:Scoping><samlp:RequesterID/></samlp:Scoping>",
         "<samlp:Scoping><y/></samlp:Scoping>",
-        "<samlp:Scoping>" + "<samlp:RequesterID>r</samlp:RequesterID>" * 1001 + "</samlp:Scoping>",
+        "<samlp:Scoping>" + "<samlp:RequesterID>r</samlp:RequesterID>" * 51 + "</samlp:Scoping>",
     ],
 )
 def test_a_scoping_out_of_shape_is_refused(inside: str) -> None:
