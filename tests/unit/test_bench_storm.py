@@ -173,7 +173,7 @@ def test_who_gets_no_answer_has_failed() -> None:
 
 
 def test_a_storm_goes_through_its_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storm, "GATHERING", 0.3)
+    monkeypatch.setattr(storm, "GATHERING", 1.0)
     monkeypatch.setattr(storm, "PASSWORD", "juste")
     raging = storm.Storm(3, turned_away_is_an_error=True)
     with sign_in_page() as (port, posts):
@@ -183,7 +183,7 @@ def test_a_storm_goes_through_its_program(monkeypatch: pytest.MonkeyPatch) -> No
             pass
     (told,) = raging.reports
     assert len(told.attempts) == len(posts) > 3
-    assert told.seconds >= 0.2
+    assert 0 < told.seconds < 60
 
 
 def test_a_crowd_that_cannot_begin_is_no_storm(monkeypatch: pytest.MonkeyPatch) -> None:
