@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from webtest import TestApp
@@ -34,6 +35,10 @@ UNCOVERED = ("browser", "interop", "resilience")
 # The environment of whoever runs the suite is not the suite's.
 for name in ("VAR", "DATABASE_URL", "PORT", "SP_PORT"):
     os.environ.pop(name, None)
+
+# No test judges a time: the machine may be busy with something else.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 # --- the run ---------------------------------------------------------------------------------
