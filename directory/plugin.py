@@ -25,16 +25,7 @@ from directory.validity import is_over
 from idp.errors import AccountUnusable, AlreadyExists, BadCredentials
 from idp.interfaces import IDirectory
 from idp.passwords import Passwords
-from idp.types import (
-    Entitlement,
-    HeldRole,
-    NotEntitled,
-    Profile,
-    Referent,
-    RoleLine,
-    Subject,
-    Tile,
-)
+from idp.types import Entitlement, HeldRole, NotEntitled, Profile, Referent, RoleLine, Subject, Tile
 
 if TYPE_CHECKING:
     from idp.services import Core

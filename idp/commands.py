@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -12,12 +10,11 @@ from idp.cli import Cli, outside_unit_of_work
 from idp.db import Database, DatabaseError
 from idp.errors import ConfigurationError, ConvergencesError
 from idp.installation import check_secret
-from idp.keys import SigningKey
+from idp.keys.commands import keys, remaining
+from idp.keys.expiry import days_left, ending
 from idp.mail_transports import NotDelivered, transport_of
 from idp.services import plugin
 from idp.worker import Worker
-
-STATES = {"next": "prochaine", "active": "active", "retired": "retirée"}
 
 
 def register(group: click.Group) -> None:
@@ -71,54 +68,6 @@ def audit_verify(cli: Cli) -> None:
     )
 
 
-@click.group()
-def keys() -> None:
-    """Les clés de signature."""
-
-
-@keys.command(name="list")
-@click.pass_obj
-def keys_list(cli: Cli) -> None:
-    """Lister les clés et leur état."""
-    rows = cli.services.keys.list()
-    text = "\n".join(_key_line(key) for key in rows) or "Aucune clé."
-    cli.say(text, [_key_data(key) for key in rows])
-
-
-@keys.command(name="generate")
-@click.pass_obj
-@outside_unit_of_work  # the arithmetic takes seconds, during which SQLite would take no other write
-def keys_generate(cli: Cli) -> None:
-    """Fabriquer une clé, publiée sans encore signer."""
-    kid = cli.services.keys.generate()
-    cli.say(
-        f"Clé {kid} créée et publiée ; elle signera après « keys promote {kid} ».", {"kid": kid}
-    )
-
-
-@keys.command(name="promote")
-@click.argument("kid")
-@click.pass_obj
-def keys_promote(cli: Cli, kid: str) -> None:
-    """Signer désormais avec cette clé."""
-    cli.services.keys.promote(kid)
-    cli.say(f"La clé {kid} signe désormais.", {"kid": kid, "state": "active"})
-
-
-@keys.command(name="retire")
-@click.argument("kid")
-@click.option(
-    "--until",
-    type=click.DateTime(formats=["%Y-%m-%d", "%d/%m/%Y"]),
-    help="La publier jusqu'à cette date (par défaut : plus du tout).",
-)
-@click.pass_obj
-def keys_retire(cli: Cli, kid: str, until: datetime | None) -> None:
-    """Ne plus publier cette clé."""
-    cli.services.keys.retire(kid, None if until is None else until.replace(tzinfo=UTC))
-    cli.say(f"La clé {kid} est retirée.", {"kid": kid, "state": "retired"})
-
-
 @click.command()
 @click.pass_obj
 @outside_unit_of_work
@@ -137,14 +86,11 @@ def check(cli: Cli) -> None:
     settings = cli.settings  # unreadable: one line, and nothing else can be judged
     results = [_judged(name, judge, cli) for name, judge in CHECKS.items()]
     text = "\n".join(
-        f"{'bon    ' if cause is None else 'MAUVAIS'} {name}" + (f" : {cause}" if cause else "")
-        for name, cause in results
+        f"{'bon    ' if ok else 'MAUVAIS'} {name}" + (f" : {said}" if said else "")
+        for name, ok, said in results
     )
-    cli.say(
-        text,
-        [{"check": name, "ok": cause is None, "cause": cause or ""} for name, cause in results],
-    )
-    wrong = [name for name, cause in results if cause is not None]
+    cli.say(text, [{"check": name, "ok": ok, "cause": said} for name, ok, said in results])
+    wrong = [name for name, ok, _said in results if not ok]
     if wrong:
         raise ConfigurationError(
             ", ".join(wrong),
@@ -152,14 +98,15 @@ def check(cli: Cli) -> None:
         )
 
 
-def _judged(name: str, judge: Callable[[Cli], None], cli: Cli) -> tuple[str, str | None]:
+def _judged(name: str, judge: Callable[[Cli], str | None], cli: Cli) -> tuple[str, bool, str]:
+    """The check's name, whether it is good, and what there is to say of it either way."""
     try:
-        judge(cli)
+        remark = judge(cli)
     except ConvergencesError as error:
-        return name, error.cause
+        return name, False, error.cause
     except (DatabaseError, NotDelivered, OSError) as error:
-        return name, str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    return name, None
+        return name, False, str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    return name, True, remark or ""
 
 
 def _recognise(cli: Cli) -> None:
@@ -184,11 +131,18 @@ def _check_database(cli: Cli) -> None:
         raise ConfigurationError("the schema is not the newest: run `convergences migrate`")
 
 
-def _check_keys(cli: Cli) -> None:
-    cli.services.keys.ready()
+def _check_keys(cli: Cli) -> str | None:
+    """Refuse a certificate that ended; speak of those that end soon."""
+    ring, now = cli.services.keys, cli.services.clock.now()
+    ring.ready()
     for path in sorted(cli.settings.keys.glob("*.pem")):
         if path.stat().st_mode & 0o077:
             raise ConfigurationError(f"{path} can be read by others: chmod 600")
+    soon = ending(ring.lasting(), now)
+    said = "; ".join(f"{key.kid} ({key.use}) : {remaining(days_left(key, now))}" for key in soon)
+    if any(days_left(key, now) < 0 for key in soon):
+        raise ConfigurationError(said)
+    return said
 
 
 def _check_mail(cli: Cli) -> None:
@@ -204,7 +158,7 @@ def _check_directory(cli: Cli) -> None:
     cli.services.directory.find_subject("")
 
 
-CHECKS: dict[str, Callable[[Cli], None]] = {
+CHECKS: dict[str, Callable[[Cli], str | None]] = {
     "secret du serveur": _check_secret,
     "base de données": _check_database,
     "clé de signature": _check_keys,
@@ -212,18 +166,3 @@ CHECKS: dict[str, Callable[[Cli], None]] = {
     "annuaire": _check_directory,
     "tâches de fond": _check_jobs,
 }
-
-
-def _key_line(key: SigningKey) -> str:
-    until = f", publiée jusqu'au {key.published_until:%d/%m/%Y}" if key.published_until else ""
-    return f"{key.kid} : {STATES[key.state]}, créée le {key.created_at:%d/%m/%Y}{until}"
-
-
-def _key_data(key: SigningKey) -> dict[str, Any]:
-    return {
-        "kid": key.kid,
-        "state": str(key.state),
-        "created_at": key.created_at.isoformat(),
-        "promoted_at": key.promoted_at and key.promoted_at.isoformat(),
-        "published_until": key.published_until and key.published_until.isoformat(),
-    }

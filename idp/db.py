@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -41,6 +41,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from idp.errors import ConfigurationError
+from idp.log import logger
+
+R = TypeVar("R")
 
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_label)s",
@@ -61,6 +64,9 @@ PATIENT_SECONDS = 10.0
 
 TURN_SECONDS = 0.25
 """How long the others wait for their turn once another process was found writing for too long."""
+
+DEADLOCK = "40P01"
+"""PostgreSQL's SQLSTATE of deadlock_detected."""
 
 DatabaseError = SQLAlchemyError
 """Whatever goes wrong between us and the database."""
@@ -270,6 +276,19 @@ class Database:
             self._locked_out = True
             raise
         self._locked_out = False
+
+    def resolved(self, work: Callable[[], R]) -> R:
+        """What ``work``, a unit of work of its own, returns.
+
+        Once more when PostgreSQL undid it to resolve a deadlock with another.
+        """
+        try:
+            return work()
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                raise
+            logger.warning("database.deadlock")
+            return work()
 
     def insert(self, table: Any) -> Any:  # noqa: ANN401 - the two dialects share no public type
         """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""

@@ -22,6 +22,7 @@
     ├── NotAllowed              the decider said no; outside one's scope it reads as absent (404)
     ├── DirectoryError          an operation on people or rights that the rules refuse, in words
     │   └── NotFound, AlreadyExists
+    ├── BackChannelFailed       an SP did not take a message sent to it directly
     ├── KeyRefused              a step of a signing key's life that would break an SP
     ├── SessionEnded            the session ended in the middle of what it was used for
     ├── UnusableServiceProvider a registration that cannot be honoured
@@ -294,6 +295,13 @@ class AlreadyExists(DirectoryError):
     """A code or an address that is already taken."""
 
     code = "already-exists"
+
+
+class BackChannelFailed(ConvergencesError):
+    """An SP did not take a message that was sent to it directly."""
+
+    code = "back-channel-failed"
+    http_status = 502
 
 
 class KeyRefused(ConvergencesError):

@@ -4,12 +4,12 @@ Each method says what is returned when nothing is found, and what is raised. Met
 join the unit of work in progress (:meth:`idp.db.Database.unit_of_work`), or open one of their own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from idp.messages import AcceptedRequest
 from idp.types import (
-    AcceptedRequest,
     Entitlement,
     NameID,
     NotEntitled,
@@ -21,6 +21,9 @@ from idp.types import (
     Subject,
     Tile,
 )
+
+if TYPE_CHECKING:
+    from idp.saml.xml import Element
 
 
 class IClock(Protocol):
@@ -125,17 +128,66 @@ class IServiceProviders(Protocol):
 
 
 class ISigner(Protocol):
-    """The IdP's keys; signing costs one RSA private operation."""
+    """A key of the IdP; signing costs one RSA private operation."""
+
+    @property
+    def kid(self) -> str:
+        """The key's name in the key ring."""
+
+    @property
+    def algorithm(self) -> str:
+        """The URI of what it signs with: RSA-SHA256, or RSA-SHA1 for an SP with that exception."""
 
     def sign_element(self, canonical: str, element_id: str) -> str:
         """The ``ds:Signature`` (canonical text) over an element given in exclusive canonical form.
 
         [SAMLCore] 5.4: one Reference to ``element_id``, enveloped-signature and exclusive C14N,
-        RSA-SHA256, the certificate in KeyInfo.
+        the certificate in KeyInfo.
+        """
+
+    def sign_octets(self, octets: bytes) -> bytes:
+        """The signature over the octets of a Redirect query. [SAMLBind] 3.4.4.1."""
+
+
+class IKeyRing(ISigner, Protocol):
+    """The IdP's keys. As an ``ISigner`` it is the active one, which signs the IdP's metadata."""
+
+    def towards(self, entity_id: str, *, sha1: bool = False) -> ISigner:
+        """The key that signs for this SP: the active one, unless it is kept on another.
+
+        ``sha1``: it signs with RSA-SHA1, for an SP that has the exception.
+
+        Raises:
+            ConfigurationError: that key is not on this node.
         """
 
     def certificates(self) -> tuple[bytes, ...]:
         """DER certificates to publish: active first, then next, then retired ones still valid."""
+
+    def encryption_certificates(self) -> tuple[bytes, ...]:
+        """DER certificates to which SPs may encrypt; empty when the IdP wants nothing encrypted."""
+
+
+class IDecrypter(Protocol):
+    """The IdP's keys for what SPs encrypt to it."""
+
+    def decrypt(self, encrypted: "Element") -> "Element":
+        """The element inside an EncryptedID. [SAMLCore] 2.2.4.
+
+        Raises:
+            UnreadableMessage: whatever is wrong with it, in the same words.
+        """
+
+
+class IBackChannel(Protocol):
+    """Asks an SP directly, without a browser."""
+
+    def post(self, location: str, envelope: bytes) -> bytes:
+        """The SP's answer to a SOAP envelope, within 5 seconds in all. [SAMLBind] 3.2.3.
+
+        Raises:
+            BackChannelFailed: no answer, too slow, too large, or not a 200.
+        """
 
 
 class IAuditLog(Protocol):
@@ -198,14 +250,28 @@ class ISsoSessions(Protocol):
     def leave_aia(self, session: SsoSession) -> None:
         """*Déconnexion* of the AIA: the portal's session stays."""
 
-    def close(self, session: SsoSession) -> None:
-        """End this browser session."""
-
     def replace(self, old: SsoSession, new: SsoSession) -> None:
         """The same browser signed in again: end ``old``.
 
         What it opened at SPs, the choices of structure and the AIA go over to ``new``, if the
         person is the same.
+        """
+
+    def log_out(
+        self,
+        keys: Collection[str],
+        logout_id: int,
+        *,
+        due: datetime,
+        in_browser: str | None = None,
+        asked_by: str | None = None,
+        spared: Collection[int] = (),
+    ) -> None:
+        """End these browser sessions in the course of a sign-out.
+
+        Their SPs are told in its course, from ``due`` on by the worker; of the session
+        ``in_browser``, by the browser too. ``asked_by`` is the SP that wants it, ``spared`` the SP
+        sessions (by number) that it named itself and is not told of.
         """
 
     def end(self, subject_id: str, *, entity_id: str | None = None, reason: str) -> None:

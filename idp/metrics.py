@@ -7,6 +7,16 @@ sign_ins = Counter(
 )
 sign_ons = Counter("convergences_sign_ons", "Assertions issued, by service provider", ["entity_id"])
 refusals = Counter("convergences_refusals", "Sign-ons refused, by cause (error code)", ["cause"])
+logouts = Counter(
+    "convergences_logouts",
+    "Service providers told that a session is over, by outcome (closed, failed, open)",
+    ["entity_id", "outcome"],
+)
+metadata_refreshes = Counter(
+    "convergences_metadata_refreshes",
+    "Readings of a service provider's metadata address, by outcome (same, changed, failed)",
+    ["entity_id", "outcome"],
+)
 http_requests = Counter(
     "convergences_http_requests", "HTTP responses", ["method", "route", "status"]
 )

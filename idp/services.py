@@ -12,28 +12,34 @@ from typing import Any
 from pyramid.path import DottedNameResolver
 
 from idp.audit import AuditLog
+from idp.back_channel import BackChannel
 from idp.db import Database, DatabaseError
 from idp.errors import ConfigurationError
+from idp.http_out import HttpOut
 from idp.installation import check_secret
 from idp.interfaces import (
     IAuditLog,
     IAuthnRequests,
     IClock,
     IDirectory,
+    IKeyRing,
     IMailer,
     IMetadata,
     IServiceProviders,
-    ISigner,
     ISsoSessions,
 )
 from idp.keys import KeyRing
 from idp.mail import Mailer
 from idp.sessions.authn_requests import AuthnRequests
+from idp.sessions.logouts import Logouts
 from idp.sessions.name_ids import NameIDs
 from idp.sessions.sign_in import SignIn
 from idp.sessions.sso import SsoSessions
+from idp.sessions.tasks import Tasks
 from idp.settings import Settings
 from idp.sign_on import SignOn
+from idp.sign_out import SignOut
+from idp.telling import Teller
 from idp.throttle import Throttle
 
 
@@ -69,10 +75,12 @@ class Services:
     authn_requests: IAuthnRequests
     sign_in: SignIn
     sign_on: SignOn
+    sign_out: SignOut
+    teller: Teller
 
     @property
-    def signer(self) -> ISigner:
-        """The IdP's signing keys."""
+    def signer(self) -> IKeyRing:
+        """The IdP's keys."""
         return self.keys
 
     @property
@@ -141,6 +149,17 @@ def assemble(
     keys = KeyRing(db, clock, audit, settings.keys)
     authn_requests = AuthnRequests(db, clock)
     throttle = Throttle(db, clock)
+    tasks = Tasks(db, clock)
+    teller = Teller(
+        issuer=settings.entity_id,
+        db=db,
+        clock=clock,
+        service_providers=service_providers,
+        signer=keys,
+        back_channel=BackChannel(HttpOut(loopback=settings.on_loopback)),
+        tasks=tasks,
+        audit=audit,
+    )
     return Services(
         core=core,
         directory=directory,
@@ -154,6 +173,7 @@ def assemble(
         sign_on=SignOn(
             issuer=settings.entity_id,
             destination=settings.url("/saml/sso"),
+            scope=settings.scope,
             db=db,
             clock=clock,
             directory=directory,
@@ -164,6 +184,18 @@ def assemble(
             name_ids=NameIDs(db, clock, settings.entity_id),
             audit=audit,
         ),
+        sign_out=SignOut(
+            issuer=settings.entity_id,
+            destination=settings.url("/saml/slo"),
+            soap_destination=settings.url("/saml/slo/soap"),
+            clock=clock,
+            service_providers=service_providers,
+            decrypter=keys,
+            logouts=Logouts(db, clock, core.sessions, tasks),
+            tasks=tasks,
+            teller=teller,
+        ),
+        teller=teller,
     )
 
 

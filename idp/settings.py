@@ -15,15 +15,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from idp.errors import ConfigurationError
 
 T = TypeVar("T")
 
 SECRET_BYTES = 32
+PARIS = ZoneInfo("Europe/Paris")
 
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:]*:[0-9a-f:.]+")
 """A host as a URL holds it: a name in ASCII, or an address."""
+
+_LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_SCOPE = re.compile(rf"(?=.{{1,127}}\Z){_LABEL}(?:\.{_LABEL})*")
+"""A domain, as the scope of a subject identifier is written. [SAMLSubj] 3.3."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -35,7 +41,7 @@ class Organization:
     """Whose portal this is: nothing of it is hard-coded.
 
     ``texts`` is the folder of its own legal texts and accessibility audit, empty for none; ``logo``
-    an absolute path or ``package:path``.
+    an absolute path or ``package:path``; ``time_zone`` the one in which people read times.
     """
 
     name: str
@@ -46,6 +52,7 @@ class Organization:
     logo: str
     color: str
     texts: str = ""
+    time_zone: ZoneInfo = PARIS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,15 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the .ini says. Durations are timedeltas."""
+    """All that the .ini says. Durations are timedeltas.
+
+    ``scope`` is the domain after the @ of the identifiers that SPs receive.
+    """
 
     public_url: str
     entity_id: str
+    scope: str
+    entity_attributes: tuple[tuple[str, str], ...]
     database_url: str
     var: Path
     keys: Path
@@ -116,6 +128,8 @@ def from_mapping(raw: Mapping[str, str], *, here: Path, local: bool = True) -> S
     settings = Settings(
         public_url=public_url,
         entity_id=read.text("idp.entity_id", f"{public_url}/saml/metadata"),
+        scope=_scope(read, public_url),
+        entity_attributes=read.pairs("idp.entity_attributes"),
         database_url=os.environ.get("DATABASE_URL")
         or read.text("convergences.database_url", f"sqlite:///{var / 'convergences.sqlite'}"),
         var=var,
@@ -178,11 +192,21 @@ class _Reader:
     def words(self, key: str, default: str | None = None) -> tuple[str, ...]:
         return tuple(self.text(key, default).split())
 
+    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
+        """A name and a value a line, blanks between them."""
+        lines = [line.split() for line in self.text(key, "").splitlines() if line.strip()]
+        if any(len(line) != 2 for line in lines):  # noqa: PLR2004 - a pair
+            raise ConfigurationError(f"the setting {key} has a line that is not a name and a value")
+        return tuple((name, value) for name, value in lines)
+
     def number(self, key: str, default: int) -> int:
         return self._converted(key, str(default), int)
 
     def flag(self, key: str, *, default: bool) -> bool:
         return self._converted(key, str(default), _flag)
+
+    def time_zone(self, key: str, default: str) -> ZoneInfo:
+        return self._converted(key, default, _time_zone)
 
     def _converted(self, key: str, default: str, convert: Callable[[str], T]) -> T:
         try:
@@ -201,11 +225,31 @@ def _organization(read: _Reader, here: Path) -> Organization:
         logo=read.text("organization.logo", ""),
         color=read.text("organization.color", "#1d4f91"),
         texts=_folder(here, read.text("organization.texts", "")),
+        time_zone=read.time_zone("organization.time_zone", PARIS.key),
     )
+
+
+def _scope(read: _Reader, public_url: str) -> str:
+    """The public URL's host unless the setting says otherwise; in lower case, as SPs compare it."""
+    host = urlsplit(public_url).hostname
+    scope = read.text("idp.scope", "localhost" if host in LOOPBACK_HOSTS else host).lower()
+    if not _SCOPE.fullmatch(scope):
+        raise ConfigurationError(
+            "the setting idp.scope must be a domain, such as example.org "
+            "(the default is the host of convergences.public_url)"
+        )
+    return scope
 
 
 def _folder(here: Path, text: str) -> str:
     return str(here / text) if text else ""
+
+
+def _time_zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(text) from error
 
 
 def _flag(text: str) -> bool:

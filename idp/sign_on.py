@@ -21,31 +21,32 @@ from idp.errors import (
     UnknownEndpoint,
     UnknownServiceProvider,
 )
+from idp.identity import released_identity
 from idp.interfaces import (
     IAuditLog,
     IAuthnRequests,
     IClock,
     IDirectory,
+    IKeyRing,
     INameIDs,
     IServiceProviders,
-    ISigner,
     ISsoSessions,
 )
 from idp.log import logger
+from idp.messages import AcceptedRequest
 from idp.metrics import refusals, sign_ons
 from idp.outcomes import ChoiceNeeded, HandOver, Outcome, Refused, SignInNeeded
-from idp.saml import attributes, authn_request, xml
+from idp.saml import authn_request, xml
 from idp.saml.assertion import ResponseDraft, build_response, build_status_response
 from idp.saml.authn_context import declared_class
 from idp.saml.bindings import USUAL_RELAY_STATE, Message, check_relay_state, encode_post
-from idp.saml.name_id import check_readable, check_subject, choose_format, issue
+from idp.saml.enveloped import signer_towards
+from idp.saml.name_id import check_readable, check_subject, choose_format
 from idp.types import (
-    AcceptedRequest,
     AuthnContext,
     Entitlement,
     NotEntitled,
     Refusals,
-    ReleasedIdentity,
     ServiceProvider,
     SpSession,
     SsoSession,
@@ -61,11 +62,12 @@ class SignOn:
         *,
         issuer: str,
         destination: str,
+        scope: str,
         db: Database,
         clock: IClock,
         directory: IDirectory,
         service_providers: IServiceProviders,
-        signer: ISigner,
+        signer: IKeyRing,
         sessions: ISsoSessions,
         authn_requests: IAuthnRequests,
         name_ids: INameIDs,
@@ -73,6 +75,7 @@ class SignOn:
     ) -> None:
         self._issuer = issuer
         self._destination = destination
+        self._scope = scope
         self._db = db
         self._clock = clock
         self._directory = directory
@@ -91,9 +94,7 @@ class SignOn:
         """
         root = xml.parse(message.xml)
         request = authn_request.parse(root)
-        if message.relay_state and len(message.relay_state.encode()) > USUAL_RELAY_STATE:
-            logger.warning("long-relay-state", entity_id=request.issuer[:256])
-        return authn_request.accept(
+        accepted = authn_request.accept(
             request,
             root,
             message,
@@ -101,6 +102,9 @@ class SignOn:
             destination=self._destination,
             now=self._clock.now(),
         )
+        if accepted.relay_state and len(accepted.relay_state.encode()) > USUAL_RELAY_STATE:
+            logger.warning("long-relay-state", entity_id=accepted.entity_id)
+        return accepted
 
     def start(self, entity_id: str, relay_state: str | None) -> AcceptedRequest:
         """An IdP-initiated sign-on, to the SP's default endpoint. [SAMLProf] 4.1.5.
@@ -114,7 +118,7 @@ class SignOn:
             entity_id=entity_id,
             acs=authn_request.find_acs(service_provider).location,
             received_at=self._clock.now(),
-            relay_state=check_relay_state(relay_state),
+            relay_state=check_relay_state(relay_state, service_provider.exceptions),
         )
 
     def check(self, accepted: AcceptedRequest) -> None:
@@ -221,7 +225,7 @@ class SignOn:
             issuer=self._issuer,
             response_id=_new_id(),
             now=self._clock.now(),
-            signer=self._signer,
+            signer=signer_towards(service_provider, self._signer),
         )
         return _posted(service_provider, accepted, response)
 
@@ -282,12 +286,9 @@ class SignOn:
             opened=lambda: self._sessions.sp_sessions(session),
         )
         now = self._clock.now()
-        name_id = issue(accepted, service_provider, entitlements[0], self._name_ids)
-        released = attributes.release(
-            entitlements, service_provider.rules, service_provider.structures
+        identity = released_identity(
+            accepted, service_provider, entitlements, name_ids=self._name_ids, scope=self._scope
         )
-        for name in attributes.missing(service_provider.rules, released):
-            logger.warning("attribute.missing", entity_id=accepted.entity_id, attribute=name)
         draft = ResponseDraft(
             issuer=self._issuer,
             response_id=_new_id(),
@@ -297,18 +298,24 @@ class SignOn:
             authn_instant=session.authn_instant,
             authn_context=declared_class(session.authn_context, accepted.requested_authn_context),
             session_not_on_or_after=session.expires_at,
-            identity=ReleasedIdentity(name_id, released),
+            identity=identity,
         )
-        response = build_response(accepted, service_provider, draft, self._signer)
+        signer = signer_towards(service_provider, self._signer)
+        response = build_response(accepted, service_provider, draft, signer)
+        opened = SpSession(
+            entity_id=accepted.entity_id,
+            name_id=identity.name_id,
+            session_index=draft.session_index,
+            started_at=now,
+            expires_at=session.expires_at,
+            kid=signer.kid,
+        )
         with self._db.writing():
             self._settle(accepted, flow)
-            self._sessions.record(
-                session,
-                SpSession(
-                    accepted.entity_id, name_id, draft.session_index, now, session.expires_at
-                ),
-            )
+            # Touched first: recording shares the session's row, and of two tabs that share it
+            # neither could change it.
             self._sessions.touch(session)
+            self._sessions.record(session, opened)
             self._audit.record(
                 "sign-on.success",
                 subject_id=session.subject_id,

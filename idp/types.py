@@ -1,7 +1,6 @@
 """Values that travel between the rooms. All frozen; none knows a database, a request or XML.
 
-A value changes type when it changes trust: an :class:`AuthnRequest` is what a stranger wrote, an
-:class:`AcceptedRequest` is what every check let through.
+What service providers send is in :mod:`idp.messages`.
 """
 
 from collections.abc import Mapping
@@ -84,6 +83,21 @@ class Structures(StrEnum):
     PARALLEL = "parallel"
 
 
+class Legacy(StrEnum):
+    """A departure from saml2int that an old SP needs: granted for a time, never for good.
+
+    ``sha1-signature`` takes its RSA-SHA1 signatures, ``sha1-signing`` signs for it with RSA-SHA1.
+    """
+
+    SHA1_SIGNATURE = "sha1-signature"
+    SHA1_SIGNING = "sha1-signing"
+    UNENCRYPTED = "unencrypted"
+    UNSIGNED_RESPONSE = "unsigned-response"
+    DELIMITED_ROLES = "delimited-roles"
+    UNSPECIFIED_NAME_FORMAT = "unspecified-nameformat"
+    LONG_RELAY_STATE = "long-relay-state"
+
+
 class Source(StrEnum):
     """What a release rule draws a value from."""
 
@@ -100,8 +114,20 @@ class Source(StrEnum):
     FUNCTION = "function"
     APPLICATION_ID = "applicationId"
     PHONE = "phone"
+    SUBJECT_ID = "subject-id"
+    PAIRWISE_ID = "pairwise-id"
+    EDU_PERSON_PRINCIPAL_NAME = "eduPersonPrincipalName"
     CONSTANT = "constant"
     TEMPLATE = "template"
+
+
+class SubjectIdReq(StrEnum):
+    """Which subject identifier an SP says in its metadata that it needs. [SAMLSubj] 4."""
+
+    SUBJECT_ID = "subject-id"
+    PAIRWISE_ID = "pairwise-id"
+    ANY = "any"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +158,35 @@ class ReleaseRule:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestedAttribute:
+    """An attribute that the SP asks for. [SAMLMeta] 2.4.4.2."""
+
+    name: str
+    name_format: str | None
+    friendly_name: str | None
+    required: bool
+
+    def means(self, rule: ReleaseRule) -> bool:
+        """Whether this rule sends it; without a NameFormat, any is right."""
+        anything = self.name_format in {None, NameFormat.UNSPECIFIED}
+        return self.name == rule.name and (anything or self.name_format == rule.name_format)
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeConsumingService:
+    """A set of attributes that an AuthnRequest may name by its index. [SAMLMeta] 2.4.4.1."""
+
+    index: int | None
+    requested: tuple[RequestedAttribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceProvider:
     """A registered service provider: what its metadata says and how we answer it.
 
-    Certificates are DER. ``encryption_methods``: URIs beside the encryption key, in their order.
+    Certificates are DER. ``encryption_methods`` are the algorithm URIs that the metadata lists
+    beside the encryption key, in its order; empty when it says nothing. ``exceptions`` are those
+    that hold now.
     """
 
     entity_id: str
@@ -148,6 +199,8 @@ class ServiceProvider:
     authn_requests_signed: bool = False
     want_assertions_signed: bool = False
     name_id_formats: tuple[str, ...] = ()
+    attribute_consuming_services: tuple[AttributeConsumingService, ...] = ()
+    subject_id_req: SubjectIdReq | None = None
     rules: tuple[ReleaseRule, ...] = ()
     name_id_format: NameIDFormat = NameIDFormat.TRANSIENT
     sign: Sign = Sign.BOTH
@@ -156,6 +209,7 @@ class ServiceProvider:
     requests: Requests = Requests.ANY
     refusals: Refusals = Refusals.PAGE
     enabled: bool = True
+    exceptions: frozenset[Legacy] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,84 +223,12 @@ class NameID:
 
 
 @dataclass(frozen=True, slots=True)
-class NameIDPolicy:
-    """What the SP asks of the identifier. [SAMLCore] 3.4.1.1."""
-
-    format: str | None = None
-    sp_name_qualifier: str | None = None
-    allow_create: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RequestedAuthnContext:
-    """How the SP wants the person to have signed in. [SAMLCore] 3.3.2.2.1."""
-
-    class_refs: tuple[str, ...]
-    comparison: str = "exact"
-    declaration_refs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What the SP asks of the assertion's validity. [SAMLCore] 2.5.1, 3.4.1.
-
-    One tuple an AudienceRestriction; ``unknown``: a condition of a kind that no standard names.
-    """
-
-    not_before: datetime | None = None
-    not_on_or_after: datetime | None = None
-    audiences: tuple[tuple[str, ...], ...] = ()
-    unknown: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AuthnRequest:
-    """An AuthnRequest as a stranger wrote it: nothing here has been checked. [SAMLCore] 3.4.1."""
-
-    id: str
-    version: str
-    issue_instant: datetime
-    issuer: str
-    destination: str | None = None
-    acs_url: str | None = None
-    acs_index: int | None = None
-    protocol_binding: str | None = None
-    force_authn: bool = False
-    is_passive: bool = False
-    provider_name: str | None = None
-    subject: NameID | None = None
-    confirmed: bool = False
-    name_id_policy: NameIDPolicy | None = None
-    requested_authn_context: RequestedAuthnContext | None = None
-    conditions: Conditions = Conditions()
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedRequest:
-    """A sign-on that every check let through; ``message_id`` is None when the IdP started it.
-
-    ``acs`` is the metadata's, never the message's. ``unsupported``: what it asks that nobody gets
-    here, in English for the SP's developer. ``met_by``: key of the session that met ForceAuthn.
-    """
-
-    entity_id: str
-    acs: str
-    received_at: datetime
-    message_id: str | None = None
-    relay_state: str | None = None
-    name_id_policy: NameIDPolicy | None = None
-    requested_authn_context: RequestedAuthnContext | None = None
-    subject: NameID | None = None
-    force_authn: bool = False
-    is_passive: bool = False
-    provider_name: str | None = None
-    unsupported: str | None = None
-    met_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Subject:
-    """A person whose account is usable now. ``id`` is opaque and never changes."""
+    """A person whose account is usable now.
+
+    ``id`` is opaque, never changes and is never another's: SPs receive it as ``subject-id``, so it
+    is written as [SAMLSubj] 3.3 says: at most 127 of ``A-Z a-z 0-9 = -``, the first no sign.
+    """
 
     id: str
     login: str
@@ -391,10 +373,11 @@ class SsoSession:
 
 @dataclass(frozen=True, slots=True)
 class SpSession:
-    """A session that an assertion opened at a service provider."""
+    """A session that an assertion opened at a service provider; ``kid`` is the key that signed."""
 
     entity_id: str
     name_id: NameID
     session_index: str
     started_at: datetime
     expires_at: datetime
+    kid: str | None = None

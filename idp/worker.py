@@ -1,4 +1,4 @@
-"""The worker: sends mails, seals the journal, purges what is no longer needed.
+"""The worker: sends mails, tells SPs that sessions are over, seals the journal, purges.
 
 Each job runs in a thread of its own, so that a mail server that does not answer delays no seal. An
 error is logged and the job tried again, later each time; nothing but a signal ends the worker. A
@@ -18,11 +18,12 @@ from idp.audit_purge import AuditPurge
 from idp.context import Origin, acting
 from idp.db import GONE, Database
 from idp.interfaces import IClock
+from idp.keys.expiry import ExpiryWatch
 from idp.log import logger
 from idp.mail import OutboxSender
 from idp.mail_transports import transport_of
 from idp.services import Services
-from idp.sessions import authn_requests, sso
+from idp.sessions import authn_requests, logouts, sso, tasks
 
 LONGEST_BACK_OFF = timedelta(seconds=60)
 LONGEST_WHILE_GONE = timedelta(seconds=4)
@@ -33,6 +34,8 @@ LAST_WORDS = timedelta(seconds=10)
 PURGES: dict[str, Callable[[Database, datetime], int]] = {
     "authn_request": authn_requests.purge,
     "sso_session": sso.purge,
+    "logout": logouts.purge,
+    "task": tasks.purge,
     "throttle": throttle.purge,
     "outbox": mail.purge,
 }
@@ -85,12 +88,21 @@ class Worker:
         )
         sealer = Sealer(db, clock, demonstration=settings.demonstration)
         journal = AuditPurge(db, clock, AuditLog(db, clock), sealer, settings.secret)
+        certificates = ExpiryWatch(
+            db,
+            clock,
+            services.keys,
+            services.core.mailer,
+            settings.organization.correspondant,
+        )
         second = timedelta(seconds=1)
         return (
             Job("mails", second, lambda: sender.send_waiting(self._stopping.is_set)),
+            Job("logouts", second, services.teller.tell_due),
             Job("seal", second, lambda: self._seal_all(sealer)),
             Job("purge", timedelta(minutes=1), lambda: purge(db, clock)),
             Job("journal", timedelta(days=1), journal.run),
+            Job("keys", timedelta(days=1), certificates.run),
         )
 
     def _seal_all(self, sealer: Sealer) -> None:

@@ -1,20 +1,26 @@
 """The commands ``convergences sp …``."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from idp.cli import Cli, outside_unit_of_work
-from idp.errors import ConvergencesError, MetadataError, NotFound
+from idp.errors import ConvergencesError, MetadataError
 from idp.types import Encrypt, NameIDFormat, Refusals, Requests, Sign, Structures
-from metadata.fetch import fetch
-from metadata.lint import examine
+from metadata.document import choose
+from metadata.exception_commands import exception
+from metadata.lint import examine, notes
 from metadata.options import Choice, as_words, complete
 from metadata.parser import parse
-from metadata.registry import Registry, Written
-from metadata.report import as_json, details, line, lines_of
+from metadata.refresh import Refresher
+from metadata.registry import Registry, check_followed
+from metadata.report import as_json, details, line, lines_of, notes_of
 from metadata.rule_sets import RULE_SETS
-from metadata.sources import is_url, read_argument, read_source
+from metadata.sources import is_url, read_argument, read_signer, read_source
+
+F = TypeVar("F", bound=Callable[..., None])
 
 NAME_ID_FORMATS = {each.value.rpartition(":")[2]: each for each in NameIDFormat}
 
@@ -27,6 +33,23 @@ def register(group: click.Group) -> None:
 @click.group()
 def sp() -> None:
     """Fournisseurs de service : les applications qui reçoivent nos assertions."""
+
+
+sp.add_command(exception)
+
+
+def _document_options(command: F) -> F:
+    """Which entity of the document, and who must have signed it."""
+    signer = click.option(
+        "--signer",
+        metavar="CERT.pem",
+        callback=read_signer,
+        help="Le certificat dont la clé doit avoir signé le document, à chaque lecture.",
+    )
+    entity = click.option(
+        "--entity", "entity_id", metavar="ENTITYID", help="L'application à prendre d'un agrégat."
+    )
+    return signer(entity(command))
 
 
 @sp.command()
@@ -52,6 +75,8 @@ def sp() -> None:
     help="Qui apprend un refus : la personne seule, ou l'application aussi.",
 )
 @click.option("--replace", is_flag=True, help="Remplacer les métadonnées déjà enregistrées.")
+@_document_options
+@outside_unit_of_work  # an aggregate of 20 MiB is read for seconds
 @click.pass_obj
 def add(  # noqa: PLR0913 - one argument for each option
     cli: Cli,
@@ -66,6 +91,8 @@ def add(  # noqa: PLR0913 - one argument for each option
     requests: str | None,
     refusals: str | None,
     replace: bool,
+    signer: bytes | None,
+    entity_id: str | None,
 ) -> None:
     """Enregistrer une application à partir de ses métadonnées SAML."""
     name, xml = source
@@ -79,33 +106,31 @@ def add(  # noqa: PLR0913 - one argument for each option
         refusals=Refusals(refusals) if refusals else None,
     )
     registry = Registry(cli.services.core)
-    source_url = name if is_url(name) else None
     try:
-        written = _write(registry, xml, choice, application, source_url, replace=replace)
+        judged = registry.judge(
+            xml,
+            source_url=name if is_url(name) else None,
+            signer=signer,
+            entity_id=entity_id,
+            replace=replace,
+        )
+        with cli.services.db.unit_of_work():
+            # Nothing to replace is no error: the same command may be given again and again.
+            written = registry.put(judged, choice, application=application, replace=replace)
+            cli.services.directory.attach(judged.parsed.entity_id, application, replace=replace)
     except MetadataError as error:
         raise _named(name, error) from error
     entity_id = written.registration.entity_id
-    cli.services.directory.attach(entity_id, application, replace=replace)
-    text = f"{entity_id} est enregistré pour l'application {application}."
+    lines = [f"{entity_id} est enregistré pour l'application {application}."]
+    lines += [*_lines_from(written.first_line), *lines_of(written.registration, written.changes)]
     data = as_json(written.registration, application, written.changes)
-    cli.say("\n".join([text, *lines_of(written.registration, written.changes)]), data)
+    cli.say("\n".join(lines), data)
 
 
-def _write(
-    registry: Registry,
-    xml: bytes,
-    choice: Choice,
-    application: str,
-    source_url: str | None,
-    *,
-    replace: bool,
-) -> Written:
-    if replace:
-        try:
-            return registry.replace(xml, choice, source_url=source_url)
-        except NotFound:
-            pass  # nothing to replace yet: the same command may be given again and again
-    return registry.add(xml, choice, application=application, source_url=source_url)
+def _lines_from(first_line: int | None) -> list[str]:
+    if first_line is None or first_line == 1:
+        return []
+    return [f"  Les lignes sont comptées depuis la ligne {first_line} de l'agrégat."]
 
 
 def _named(source: str, error: MetadataError) -> MetadataError:
@@ -135,18 +160,21 @@ def show(cli: Cli, entity_id: str) -> None:
     """Montrer un fournisseur de service."""
     registration = Registry(cli.services.core).find(entity_id)
     application = cli.services.directory.application_code(entity_id)
-    cli.say(details(registration, application), as_json(registration, application))
+    now = cli.services.clock.now()
+    cli.say(details(registration, application, now), as_json(registration, application))
 
 
 @sp.command()
-@click.argument("target", metavar="[ENTITYID|FICHIER]", required=False)
+@click.argument("target", metavar="[ENTITYID|FICHIER|URL]", required=False)
+@_document_options
 @outside_unit_of_work
 @click.pass_obj
-def check(cli: Cli, target: str | None) -> None:
-    """Vérifier les fournisseurs de service, l'un d'eux, ou un fichier avant de l'enregistrer."""
+def check(cli: Cli, target: str | None, signer: bytes | None, entity_id: str | None) -> None:
+    """Vérifier les fournisseurs de service, l'un d'eux, ou un document avant de l'enregistrer."""
     registry = Registry(cli.services.core)
-    if target is not None and not registry.exists(target) and Path(target).is_file():
-        _check_file(cli, target)
+    known = target is None or registry.exists(target)
+    if target is not None and not known and (is_url(target) or Path(target).is_file()):
+        _check_document(cli, target, signer, entity_id)
         return
     found = registry.list() if target is None else (registry.find(target),)
     unusable = [each.entity_id for each in found if each.problem]
@@ -154,7 +182,7 @@ def check(cli: Cli, target: str | None) -> None:
     lines = [
         text
         for each in found
-        for text in (line(each, application(each.entity_id)), *lines_of(each))
+        for text in (line(each, application(each.entity_id)), *lines_of(each), *notes_of(each))
     ]
     cli.say(
         "\n".join(lines) or "Aucun fournisseur de service n'est enregistré.",
@@ -165,17 +193,33 @@ def check(cli: Cli, target: str | None) -> None:
         raise MetadataError(text, public=text)
 
 
-def _check_file(cli: Cli, path: str) -> None:
+def _check_document(cli: Cli, source: str, signer: bytes | None, entity_id: str | None) -> None:
     now = cli.services.clock.now()
     try:
-        parsed = parse(read_source(path), now=now)
+        chosen = choose(
+            read_source(source, loopback=cli.settings.on_loopback),
+            entity_id=entity_id,
+            signer=signer,
+        )
+        parsed = parse(chosen.xml, now=now)
+        if is_url(source):
+            check_followed(parsed, source, signer)
         options = complete(Choice(), parsed, application="")
         warnings = examine(parsed, options, now=now)
     except MetadataError as error:
-        raise _named(path, error) from error
-    lines = [f"{path} : {parsed.entity_id} peut être enregistré."]
+        raise _named(source, error) from error
+    good = notes(parsed, options)
+    lines = [f"{source} : {parsed.entity_id} peut être enregistré."]
+    lines += _lines_from(chosen.first_line)
     lines += [f"  Attention : {warning}" for warning in warnings]
-    data = {"entity_id": parsed.entity_id, "warnings": list(warnings), **as_words(options)}
+    lines += [f"  À noter : {note}" for note in good]
+    data = {
+        "entity_id": parsed.entity_id,
+        "first_line": chosen.first_line,
+        "warnings": list(warnings),
+        "notes": list(good),
+        **as_words(options),
+    }
     cli.say("\n".join(lines), data)
 
 
@@ -185,14 +229,15 @@ def _check_file(cli: Cli, path: str) -> None:
 @click.pass_obj
 def refresh(cli: Cli, entity_ids: tuple[str, ...]) -> None:
     """Relire les métadonnées à leur adresse et montrer ce qui a changé."""
-    registry = Registry(cli.services.core)
+    # Each in a unit of work of its own: a slow one must not hold the database's lock.
+    registry, refresher = Registry(cli.services.core), Refresher(cli.services.core)
     chosen = entity_ids or tuple(each.entity_id for each in registry.list() if each.source_url)
     lines: list[str] = []
     data: list[dict[str, object]] = []
     failed: list[str] = []
     for entity_id in chosen:
         try:
-            written = _refresh(registry, entity_id)
+            written = refresher.refresh(entity_id)
         except ConvergencesError as error:
             failed.append(entity_id)
             lines.append(f"{entity_id} : non actualisé. {error.public}")
@@ -206,15 +251,6 @@ def refresh(cli: Cli, entity_ids: tuple[str, ...]) -> None:
     if failed:
         text = f"Non actualisé : {', '.join(failed)}."
         raise MetadataError(text, public=text)
-
-
-def _refresh(registry: Registry, entity_id: str) -> Written:
-    """One SP in a unit of work of its own: a slow one must not hold the database's lock."""
-    source_url = registry.find(entity_id).source_url
-    if source_url is None:
-        text = "Enregistré à partir d'un fichier : donnez le nouveau avec « sp add --replace »."
-        raise MetadataError(text, public=text)
-    return registry.refresh(entity_id, fetch(source_url))
 
 
 @sp.command()
@@ -242,4 +278,5 @@ def remove(cli: Cli, entity_id: str) -> None:
     """Oublier un fournisseur de service."""
     Registry(cli.services.core).remove(entity_id)
     cli.services.directory.detach(entity_id)
+    cli.services.keys.forget(entity_id)
     cli.say(f"{entity_id} est retiré.", {"entity_id": entity_id, "removed": True})

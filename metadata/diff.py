@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from idp.types import Endpoint
+from idp.types import AttributeConsumingService, Endpoint
 from metadata.options import Options, as_words
 from metadata.parser import ParsedEntity
 
@@ -19,6 +19,8 @@ _LABELS = {
     "want_assertions_signed": "assertions signées demandées",
     "name_id_formats": "formats d'identifiant annoncés",
     "requested_attributes": "attributs demandés",
+    "subject_id_req": "identifiant de sujet demandé",
+    "entity_categories": "catégories",
     "valid_until": "fin de validité",
     "rule_set": "jeu d'attributs",
     "name_id_format": "identifiant envoyé",
@@ -27,6 +29,8 @@ _LABELS = {
     "structures": "structures",
     "requests": "demandes acceptées",
     "refusals": "refus",
+    "source_url": "adresse des métadonnées",
+    "signer": "certificat qui les signe",
 }
 
 
@@ -63,9 +67,23 @@ def changes(
             tuple(text for text in old[field] if text not in new[field]),
             tuple(text for text in new[field] if text not in old[field]),
         )
-        for field in _LABELS
+        for field in old
         if old[field] != new[field]
     )
+
+
+def source(
+    before: tuple[str | None, bytes | None], after: tuple[str | None, bytes | None]
+) -> tuple[Change, ...]:
+    """Where the metadata come from, and whose signature they must have."""
+    changed = []
+    for name, old, new in (
+        ("source_url", before[0], after[0]),
+        ("signer", _fingerprint(before[1]), _fingerprint(after[1])),
+    ):
+        if old != new:
+            changed.append(Change(name, (old,) if old else (), (new,) if new else ()))
+    return tuple(changed)
 
 
 def _texts(parsed: ParsedEntity, options: Options) -> dict[str, tuple[str, ...]]:
@@ -79,13 +97,21 @@ def _texts(parsed: ParsedEntity, options: Options) -> dict[str, tuple[str, ...]]
         "authn_requests_signed": (_yes_no(value=parsed.authn_requests_signed),),
         "want_assertions_signed": (_yes_no(value=parsed.want_assertions_signed),),
         "name_id_formats": parsed.name_id_formats,
-        "requested_attributes": tuple(
-            f"{each.name}{' (exigé)' if each.required else ''}"
-            for each in parsed.requested_attributes
-        ),
+        "requested_attributes": _requested(parsed.attribute_consuming_services),
+        "subject_id_req": (parsed.subject_id_req,) if parsed.subject_id_req else (),
+        "entity_categories": parsed.entity_categories,
         "valid_until": (f"{parsed.valid_until:%d/%m/%Y %H:%M} UTC",) if parsed.valid_until else (),
         **{name: (value,) for name, value in as_words(options).items()},
     }
+
+
+def _requested(services: tuple[AttributeConsumingService, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"{attribute.name}{' (exigé)' if attribute.required else ''}"
+        + (f" n° {service.index}" if len(services) > 1 else "")
+        for service in services
+        for attribute in service.requested
+    )
 
 
 def _endpoints(endpoints: Iterable[Endpoint]) -> tuple[str, ...]:
@@ -105,6 +131,10 @@ def _endpoint(endpoint: Endpoint) -> str:
 
 def _fingerprints(certificates: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(sha256(der).hexdigest() for der in certificates)
+
+
+def _fingerprint(der: bytes | None) -> str | None:
+    return sha256(der).hexdigest() if der else None
 
 
 def _yes_no(*, value: bool) -> str:

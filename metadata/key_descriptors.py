@@ -17,12 +17,16 @@ ENCRYPTION = "encryption"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """DER certificates by use; the algorithms that the SP lists for encryption, in its order."""
+    """DER certificates by use; the algorithms that the SP lists for encryption, in its order.
+
+    ``lines``: where each certificate stands first.
+    """
 
     signing: tuple[bytes, ...]
     encryption: tuple[bytes, ...]
     encryption_methods: tuple[str, ...]
     warnings: tuple[str, ...]
+    lines: dict[bytes | str, int]
 
 
 def read_keys(descriptor: etree._Element) -> Keys:
@@ -36,9 +40,11 @@ def read_keys(descriptor: etree._Element) -> Keys:
     encryption: dict[bytes, None] = {}
     methods: dict[str, None] = {}
     warnings: list[str] = []
+    lines: dict[bytes | str, int] = {}
     for element in descriptor.findall(q("md", "KeyDescriptor")):
         use = _use(element)
         certificate = _certificate(element)
+        lines.setdefault(certificate.der, line_of(element) or 0)
         if use != ENCRYPTION:
             signing[certificate.der] = None
         if use == SIGNING:
@@ -51,7 +57,7 @@ def read_keys(descriptor: etree._Element) -> Keys:
             continue
         encryption[certificate.der] = None
         methods.update(dict.fromkeys(_methods(element)))
-    return Keys(tuple(signing), tuple(encryption), tuple(methods), tuple(warnings))
+    return Keys(tuple(signing), tuple(encryption), tuple(methods), tuple(warnings), lines)
 
 
 def _use(element: etree._Element) -> str | None:

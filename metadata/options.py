@@ -2,15 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from idp.types import (
-    Encrypt,
-    NameIDFormat,
-    Refusals,
-    ReleaseRule,
-    Requests,
-    Sign,
-    Structures,
-)
+from idp.types import Encrypt, NameIDFormat, Refusals, ReleaseRule, Requests, Sign, Structures
 from metadata.parser import ParsedEntity
 from metadata.rule_sets import APPLICATION_SETS, DEFAULT, rule_set
 

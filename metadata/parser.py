@@ -4,21 +4,25 @@ Whatever could send a person or an assertion astray is refused, in words that na
 remedy; what only breaks the schema's order is taken with a warning, because real SPs do it.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from lxml import etree
 
-from idp.errors import MetadataError, UnreadableMessage
+from idp.errors import UnreadableMessage
 from idp.saml import xml
-from idp.saml.names import MD, MDUI, SAMLP, q
-from idp.types import Binding, Endpoint
+from idp.saml.checks import SKEW
+from idp.saml.names import MD, SAMLP, q
+from idp.types import AttributeConsumingService, Binding, Endpoint, RequestedAttribute, SubjectIdReq
+from metadata.document import unreadable
+from metadata.extensions import display_name, entity_categories, subject_id_req
 from metadata.key_descriptors import read_keys
 from metadata.order import order_warnings
 from metadata.reading import (
-    XML_LANG,
     absolute_url,
     boolean,
+    duration,
     index,
     instant,
     line_of,
@@ -29,29 +33,20 @@ from metadata.reading import (
 )
 
 MAX_ENTITY_ID = 1024  # [SAMLCore] 8.3.6
-MAX_NAME = 200
-_LANGUAGES = ("fr", "en")
-
-
-@dataclass(frozen=True, slots=True)
-class RequestedAttribute:
-    """An attribute that the SP asks for. [SAMLMeta] 2.4.4.2."""
-
-    name: str
-    name_format: str | None
-    friendly_name: str | None
-    required: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedEntity:
     """What an SP's metadata says. Certificates are DER; ``valid_until`` is in UTC.
 
-    ``warnings`` are French sentences on what was tolerated.
+    ``subject_id_req`` is what it signals of ``subject-id`` and ``pairwise-id`` ([SAMLSubj] 4).
+    ``warnings`` are French sentences on what was tolerated; ``lines`` where each certificate (by
+    its DER), address and requested attribute (by its name) stands first.
     """
 
     entity_id: str
     display_name: str
+    described: bool
     assertion_consumer_services: tuple[Endpoint, ...]
     single_logout_services: tuple[Endpoint, ...]
     signing_certificates: tuple[bytes, ...]
@@ -60,9 +55,19 @@ class ParsedEntity:
     authn_requests_signed: bool
     want_assertions_signed: bool
     name_id_formats: tuple[str, ...]
-    requested_attributes: tuple[RequestedAttribute, ...]
+    attribute_consuming_services: tuple[AttributeConsumingService, ...]
+    subject_id_req: SubjectIdReq | None
+    entity_categories: tuple[str, ...]
     valid_until: datetime | None
+    cache_duration: timedelta | None
     warnings: tuple[str, ...]
+    lines: Mapping[bytes | str, int] = field(repr=False)
+
+    @property
+    def requested_attributes(self) -> tuple[RequestedAttribute, ...]:
+        """Those of all its AttributeConsumingServices: a request may name any."""
+        services = self.attribute_consuming_services
+        return tuple(dict.fromkeys(one for each in services for one in each.requested))
 
 
 def parse(data: bytes, *, now: datetime) -> ParsedEntity:
@@ -78,7 +83,8 @@ def parse(data: bytes, *, now: datetime) -> ParsedEntity:
     consumers, consumer_warnings = _assertion_consumer_services(descriptor)
     return ParsedEntity(
         entity_id=entity_id,
-        display_name=_display_name(descriptor) or entity_id,
+        display_name=display_name(descriptor) or entity_id,
+        described=display_name(descriptor) is not None,
         assertion_consumer_services=consumers,
         single_logout_services=tuple(
             _endpoint(element) for element in descriptor.findall(q("md", "SingleLogoutService"))
@@ -89,9 +95,13 @@ def parse(data: bytes, *, now: datetime) -> ParsedEntity:
         authn_requests_signed=bool(boolean(descriptor, "AuthnRequestsSigned")),
         want_assertions_signed=bool(boolean(descriptor, "WantAssertionsSigned")),
         name_id_formats=_name_id_formats(descriptor),
-        requested_attributes=_requested_attributes(descriptor),
+        attribute_consuming_services=_attribute_consuming_services(descriptor),
+        subject_id_req=subject_id_req(root),
+        entity_categories=entity_categories(root),
         valid_until=_valid_until((root, descriptor), now),
+        cache_duration=_cache_duration((root, descriptor)),
         warnings=(*order_warnings(root, descriptor), *consumer_warnings, *keys.warnings),
+        lines=keys.lines | _lines(descriptor),
     )
 
 
@@ -99,13 +109,12 @@ def _root(data: bytes) -> etree._Element:
     try:
         root = xml.parse(data, xml.DOCUMENT)
     except UnreadableMessage as error:
-        text = _unreadable(data, error)
-        raise MetadataError(error.cause, public=text) from error
+        raise unreadable(data, error, xml.DOCUMENT.octets) from error
     if root.tag == q("md", "EntitiesDescriptor"):
         refuse(
             root,
             "le fichier décrit un groupe d'applications (EntitiesDescriptor). "
-            "Donnez le seul EntityDescriptor de l'application à enregistrer.",
+            "Choisissez celle à enregistrer avec --entity.",
         )
     if root.tag != q("md", "EntityDescriptor"):
         refuse(
@@ -114,28 +123,6 @@ def _root(data: bytes) -> etree._Element:
             f"SAML de l'application : leur premier élément est EntityDescriptor ({MD}).",
         )
     return root
-
-
-def _unreadable(data: bytes, error: UnreadableMessage) -> str:
-    cause = error.__cause__
-    if len(data) > xml.DOCUMENT.octets:
-        return (
-            f"Le fichier dépasse {xml.DOCUMENT.octets // 1024} Kio. "
-            "Donnez les métadonnées de la seule application à enregistrer."
-        )
-    if isinstance(cause, UnicodeDecodeError):
-        line = data.count(b"\n", 0, cause.start) + 1
-        return f"Ligne {line} : le fichier n'est pas en UTF-8. Enregistrez-le dans ce codage."
-    if isinstance(cause, etree.XMLSyntaxError):
-        return (
-            f"Ligne {cause.lineno or 1} : ce n'est pas du XML bien formé. "
-            "Demandez de nouveau le fichier à l'éditeur, sans l'ouvrir dans un traitement de texte."
-        )
-    return (
-        "Le fichier n'est pas acceptable : il contient une DTD (DOCTYPE), deux fois le même "
-        "identifiant (ID), trop d'éléments ou trop de niveaux, ou annonce un autre codage "
-        "qu'UTF-8. Demandez à l'éditeur un fichier sans cela."
-    )
 
 
 def _entity_id(root: etree._Element) -> str:
@@ -225,41 +212,31 @@ def _assertion_consumer_services(
     return tuple(endpoints), warnings
 
 
-def _display_name(descriptor: etree._Element) -> str | None:
-    path = f"{q('md', 'Extensions')}/{{{MDUI}}}UIInfo/{{{MDUI}}}DisplayName"
-    names: dict[str, str] = {}
-    for element in descriptor.findall(path):
-        text = " ".join(xml.text_of(element).split())[:MAX_NAME]
-        if text:
-            language = element.get(XML_LANG, "").partition("-")[0].lower()
-            names.setdefault(language, text)
-    for language in _LANGUAGES:
-        if language in names:
-            return names[language]
-    return next(iter(names.values()), None)
-
-
 def _name_id_formats(descriptor: etree._Element) -> tuple[str, ...]:
     texts = (xml.text_of(element) for element in descriptor.findall(q("md", "NameIDFormat")))
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
-def _requested_attributes(descriptor: etree._Element) -> tuple[RequestedAttribute, ...]:
-    """Those of the default AttributeConsumingService, or else of the first."""
-    services = descriptor.findall(q("md", "AttributeConsumingService"))
-    default = next((each for each in services if boolean(each, "isDefault")), None)
-    if default is None:
-        default = services[0] if services else None
-    if default is None:
-        return ()
-    return tuple(
-        RequestedAttribute(
-            name=required(element, "Name"),
-            name_format=element.get("NameFormat"),
-            friendly_name=element.get("FriendlyName"),
-            required=bool(boolean(element, "isRequired")),
+def _attribute_consuming_services(
+    descriptor: etree._Element,
+) -> tuple[AttributeConsumingService, ...]:
+    """Those that request something, as the schema wants all to."""
+    services = (
+        AttributeConsumingService(
+            index(element),
+            tuple(_requested(each) for each in element.findall(q("md", "RequestedAttribute"))),
         )
-        for element in default.findall(q("md", "RequestedAttribute"))
+        for element in descriptor.findall(q("md", "AttributeConsumingService"))
+    )
+    return tuple(each for each in services if each.requested)
+
+
+def _requested(element: etree._Element) -> RequestedAttribute:
+    return RequestedAttribute(
+        name=required(element, "Name"),
+        name_format=element.get("NameFormat"),
+        friendly_name=element.get("FriendlyName"),
+        required=bool(boolean(element, "isRequired")),
     )
 
 
@@ -269,7 +246,7 @@ def _valid_until(elements: tuple[etree._Element, etree._Element], now: datetime)
         end = instant(element, "validUntil")
         if end is None:
             continue
-        if end <= now:
+        if now - end >= SKEW:
             refuse(
                 element,
                 f"ces métadonnées ont expiré le {end:%d/%m/%Y} (validUntil). "
@@ -277,3 +254,20 @@ def _valid_until(elements: tuple[etree._Element, etree._Element], now: datetime)
             )
         ends.append(end)
     return min(ends, default=None)
+
+
+def _cache_duration(elements: tuple[etree._Element, etree._Element]) -> timedelta | None:
+    kept = [found for each in elements if (found := duration(each, "cacheDuration")) is not None]
+    return min(kept, default=None)
+
+
+def _lines(descriptor: etree._Element) -> dict[bytes | str, int]:
+    lines: dict[bytes | str, int] = {}
+    for name, attribute in (
+        ("AssertionConsumerService", "Location"),
+        ("SingleLogoutService", "Location"),
+        ("RequestedAttribute", "Name"),
+    ):
+        for element in descriptor.iter(q("md", name)):
+            lines.setdefault(element.get(attribute, "").strip(), line_of(element) or 0)
+    return lines

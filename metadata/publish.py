@@ -1,4 +1,4 @@
-"""The IdP's own EntityDescriptor: signed through ``ISigner``. [SAMLMeta], [MetaUI], [MetaAlgSup].
+"""The IdP's own EntityDescriptor: signed through ``IKeyRing``. [SAMLMeta], [MetaUI], [MetaAlgSup].
 
 Only endpoints that work are advertised.
 """
@@ -7,21 +7,31 @@ from base64 import b64encode
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from idp.interfaces import IClock, IMetadata, ISigner
+from idp import logo
+from idp.interfaces import IClock, IKeyRing, IMetadata
 from idp.saml.canonical import Canonical, Node, element, render
 from idp.saml.instants import write_instant
-from idp.saml.names import SAMLP
+from idp.saml.names import AES128_GCM, AES256_GCM, RSA_OAEP_MGF1P, SAMLP
 from idp.saml.signature import ALLOWED_DIGESTS, ALLOWED_SIGNATURES
 from idp.settings import Organization, Settings
-from idp.types import Binding, NameIDFormat
+from idp.types import Binding, NameFormat, NameIDFormat
 
 VALIDITY = timedelta(days=7)
 CACHE_DURATION = "PT1H"
 CONTENT_TYPE = "application/samlmetadata+xml"
 SSO_PATH = "/saml/sso"
+LOGOUT_SERVICES = (
+    (Binding.SOAP, "/saml/slo/soap"),
+    (Binding.REDIRECT, "/saml/slo"),
+    (Binding.POST, "/saml/slo"),
+)
 PRIVACY_PATH = "/donnees-personnelles"
-# [MetaUI] 2.1.5 wants a size, by which one of several logos is chosen; there is only this one.
-LOGO_SIZE = ("80", "80")
+HELP_PATH = "/aide/erreur"
+SECURITY_CONTACT = "http://refeds.org/metadata/contactType/security"
+PUBLISHED_ENCRYPTION = (AES256_GCM, AES128_GCM, RSA_OAEP_MGF1P)
+
+_Content = tuple[datetime, tuple[bytes, ...], tuple[bytes, ...]]
+"""What a document depends on: its hour, and the certificates in it."""
 
 
 class Publisher:
@@ -30,37 +40,43 @@ class Publisher:
     Every node makes the same bytes in the same hour, so an ETag holds whichever answers.
     """
 
-    def __init__(self, settings: Settings, signer: ISigner, clock: IClock) -> None:
+    def __init__(self, settings: Settings, keys: IKeyRing, clock: IClock) -> None:
         self._settings = settings
-        self._signer = signer
+        self._keys = keys
         self._clock = clock
-        self._held: tuple[tuple[datetime, tuple[bytes, ...]], bytes] | None = None
+        self._held: tuple[_Content, bytes] | None = None
 
     def document(self) -> bytes:
         """See :class:`idp.interfaces.IMetadata`."""
         hour = self._clock.now().replace(minute=0, second=0, microsecond=0)
-        current = (hour, self._signer.certificates())
+        current = (
+            hour,
+            self._keys.certificates(),
+            self._keys.encryption_certificates(),
+        )
         if self._held is None or self._held[0] != current:
-            self._held = (current, entity_descriptor(self._settings, self._signer, hour))
+            self._held = (current, entity_descriptor(self._settings, self._keys, hour))
         return self._held[1]
 
 
-def build(settings: Settings, signer: ISigner, clock: IClock) -> IMetadata:
+def build(settings: Settings, keys: IKeyRing, clock: IClock) -> IMetadata:
     """The plug-in that the setting ``idp.metadata`` names."""
-    return Publisher(settings, signer, clock)
+    return Publisher(settings, keys, clock)
 
 
-def entity_descriptor(settings: Settings, signer: ISigner, now: datetime) -> bytes:
+def entity_descriptor(settings: Settings, keys: IKeyRing, now: datetime) -> bytes:
     """The signed EntityDescriptor (UTF-8), valid for 7 days from ``now``.
 
     Raises:
         ConfigurationError: there is no active key.
     """
     children = (
-        _idp_descriptor(settings, signer.certificates()),
+        *_entity_attributes(settings.entity_attributes),
+        _idp_descriptor(settings, keys),
         _organization(settings.organization),
         _contact("technical", settings.organization),
         _contact("support", settings.organization),
+        _contact("other", settings.organization, SECURITY_CONTACT),
     )
     attributes = {
         "ID": "",
@@ -72,21 +88,32 @@ def entity_descriptor(settings: Settings, signer: ISigner, now: datetime) -> byt
     draft = render(element("md:EntityDescriptor", attributes, *children))
     attributes["ID"] = "_" + sha256(draft.encode()).hexdigest()
     canonical = render(element("md:EntityDescriptor", attributes, *children))
-    signature = Canonical(signer.sign_element(canonical, attributes["ID"]))
+    signature = Canonical(keys.sign_element(canonical, attributes["ID"]))
     return render(element("md:EntityDescriptor", attributes, signature, *children)).encode()
 
 
-def _idp_descriptor(settings: Settings, certificates: tuple[bytes, ...]) -> Node:
+def _idp_descriptor(settings: Settings, keys: IKeyRing) -> Node:
     attributes = {
         "WantAuthnRequestsSigned": "false",
-        "errorURL": settings.url("/"),
+        "errorURL": settings.url(HELP_PATH),
         "protocolSupportEnumeration": SAMLP,
     }
     return element(
         "md:IDPSSODescriptor",
         attributes,
-        element("md:Extensions", {}, *_algorithms(), _ui_info(settings)),
-        *(_key_descriptor(certificate) for certificate in certificates),
+        element("md:Extensions", {}, _scope(settings), *_algorithms(), _ui_info(settings)),
+        *(_key_descriptor("signing", each) for each in keys.certificates()),
+        *(
+            _key_descriptor("encryption", each, *_encryption_methods())
+            for each in keys.encryption_certificates()
+        ),
+        *(
+            element(
+                "md:SingleLogoutService",
+                {"Binding": binding.value, "Location": settings.url(path)},
+            )
+            for binding, path in LOGOUT_SERVICES
+        ),
         *(element("md:NameIDFormat", {}, each.value) for each in NameIDFormat),
         *(
             element(
@@ -98,6 +125,29 @@ def _idp_descriptor(settings: Settings, certificates: tuple[bytes, ...]) -> Node
     )
 
 
+def _entity_attributes(stated: tuple[tuple[str, str], ...]) -> list[Node]:
+    """What the operator states of this IdP, nothing by itself. [SAMLMetaAttr] 2.4."""
+    if not stated:
+        return []
+    values: dict[str, list[str]] = {}
+    for name, value in stated:
+        values.setdefault(name, []).append(value)
+    attributes = (
+        element(
+            "saml:Attribute",
+            {"Name": name, "NameFormat": NameFormat.URI.value},
+            *(element("saml:AttributeValue", {}, value) for value in held),
+        )
+        for name, held in values.items()
+    )
+    return [element("md:Extensions", {}, element("mdattr:EntityAttributes", {}, *attributes))]
+
+
+def _scope(settings: Settings) -> Node:
+    """The only domain after an @ that SPs should take from us. [saml2int] SDP-MD."""
+    return element("shibmd:Scope", {"regexp": "false"}, settings.scope)
+
+
 def _algorithms() -> list[Node]:
     """Told, because a Shibboleth SP signs what it posts with SHA-1 unless it finds them here."""
     told = [("alg:DigestMethod", each) for each in sorted(ALLOWED_DIGESTS)]
@@ -107,7 +157,11 @@ def _algorithms() -> list[Node]:
 
 def _ui_info(settings: Settings) -> Node:
     organization = settings.organization
-    children = [
+    image = logo.load(organization)
+    size = logo.OWN_MARK_SIZE if image is None else image.size
+    return element(
+        "mdui:UIInfo",
+        {},
         _localized("mdui:DisplayName", "fr", organization.portal_name),
         _localized("mdui:DisplayName", "en", organization.portal_name),
         _localized("mdui:Description", "fr", f"Connexion aux applications de {organization.name}."),
@@ -116,29 +170,23 @@ def _ui_info(settings: Settings) -> Node:
         ),
         _localized("mdui:InformationURL", "fr", organization.url),
         _localized("mdui:PrivacyStatementURL", "fr", settings.url(PRIVACY_PATH)),
-    ]
-    # The setting may name a file as well, which has no address that lasts.
-    if organization.logo.startswith("https://"):
-        height, width = LOGO_SIZE
-        logo = organization.logo
-        children.append(element("mdui:Logo", {"height": height, "width": width}, logo))
-    return element("mdui:UIInfo", {}, *children)
-
-
-def _key_descriptor(certificate: bytes) -> Node:
-    return element(
-        "md:KeyDescriptor",
-        {"use": "signing"},
         element(
-            "ds:KeyInfo",
-            {},
-            element(
-                "ds:X509Data",
-                {},
-                element("ds:X509Certificate", {}, b64encode(certificate).decode()),
-            ),
+            "mdui:Logo",
+            {"height": str(size.height), "width": str(size.width)},
+            settings.url(logo.LOGO_PATH),
         ),
     )
+
+
+def _key_descriptor(use: str, certificate: bytes, *methods: Node) -> Node:
+    text = b64encode(certificate).decode()
+    data = element("ds:X509Data", {}, element("ds:X509Certificate", {}, text))
+    return element("md:KeyDescriptor", {"use": use}, element("ds:KeyInfo", {}, data), *methods)
+
+
+def _encryption_methods() -> list[Node]:
+    """What is told is read by every SP of these years; more is understood. [SAMLMeta] 2.4.1.1."""
+    return [element("md:EncryptionMethod", {"Algorithm": each}) for each in PUBLISHED_ENCRYPTION]
 
 
 def _organization(organization: Organization) -> Node:
@@ -151,11 +199,13 @@ def _organization(organization: Organization) -> Node:
     )
 
 
-def _contact(kind: str, organization: Organization) -> Node:
+def _contact(kind: str, organization: Organization, meant: str | None = None) -> Node:
+    """``meant``: what ``other`` stands for. [REFEDS] Security Contact Metadata Extension Schema."""
     return element(
         "md:ContactPerson",
-        {"contactType": kind},
+        {"contactType": kind, "remd:contactType": meant},
         element("md:Company", {}, organization.name),
+        element("md:GivenName", {}, "Correspondant"),
         element("md:EmailAddress", {}, f"mailto:{organization.correspondant}"),
     )
 

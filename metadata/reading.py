@@ -1,6 +1,7 @@
 """Reads one value of a metadata document at a time; refuses it with its line and the remedy."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from typing import NoReturn, cast
 from urllib.parse import urlsplit
 
@@ -15,6 +16,18 @@ XML_LANG = f"{{{XML}}}lang"
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_INDEX = 65535  # xs:unsignedShort
+_DURATION = re.compile(
+    r"P(?:(\d{1,4})Y)?(?:(\d{1,5})M)?(?:(\d{1,6})D)?"
+    r"(?:T(?:(\d{1,7})H)?(?:(\d{1,9})M)?(?:(\d{1,10})(?:\.\d+)?S)?)?"
+)
+_UNITS = (
+    timedelta(days=365),
+    timedelta(days=30),
+    timedelta(days=1),
+    timedelta(hours=1),
+    timedelta(minutes=1),
+    timedelta(seconds=1),
+)
 
 
 def line_of(element: etree._Element) -> int | None:
@@ -110,6 +123,18 @@ def instant(element: etree._Element, name: str) -> datetime | None:
             f"la date {name} « {shortened(text)} » est illisible. "
             "Écrivez-la sous la forme 2027-01-31T00:00:00Z.",
         )
+
+
+def duration(element: etree._Element, name: str) -> timedelta | None:
+    """An xs:duration; None when it is absent, or unreadable: it is never more than a wish.
+
+    A year counts for 365 days, a month for 30.
+    """
+    match = _DURATION.fullmatch(element.get(name, "").strip())
+    if match is None or not any(match.groups()):
+        return None
+    pieces = (int(number or 0) * unit for number, unit in zip(match.groups(), _UNITS, strict=True))
+    return sum(pieces, timedelta(0))
 
 
 def absolute_url(element: etree._Element, name: str) -> str:

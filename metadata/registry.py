@@ -1,87 +1,38 @@
-"""The service providers that are registered: read from a snapshot, written by one service."""
+"""The registry of service providers: one service writes it, a snapshot is what is read."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from idp.db import Database
-from idp.errors import AlreadyExists, MetadataError, NotFound, UnknownServiceProvider
-from idp.interfaces import IClock, IServiceProviders
+from idp.errors import AlreadyExists, MetadataError, NotFound
 from idp.services import Core
-from idp.snapshot import Snapshot
-from idp.types import ServiceProvider
-from metadata import diff, rows
+from metadata import diff, rows, tables
+from metadata.document import choose
 from metadata.lint import examine
 from metadata.options import Choice, Options, as_words, change, complete
 from metadata.parser import ParsedEntity, parse
-from metadata.rows import Registration
+from metadata.rows import Judged, Registration
+from metadata.schedule import pause
+from metadata.snapshot import REVISION, ServiceProviders, build
 from metadata.tables import ServiceProviderRow
 
-REVISION = "service_provider"
+__all__ = ["Registry", "ServiceProviders", "Written", "build", "check_followed"]
+
 BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)  # no validUntil has passed then
-
-SUSPENDED = "La connexion à cette application est suspendue. Adressez-vous au correspondant."
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did: the registration as it is now, and what changed of it."""
+    """What a write did: the registration as it is now, and what changed of it.
+
+    ``first_line``: where its EntityDescriptor begins in the aggregate that it was taken out of.
+    """
 
     registration: Registration
     changes: tuple[diff.Change, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """The snapshot. ``valid_until`` holds only the SPs whose metadata has an end."""
-
-    enabled: Mapping[str, ServiceProvider]
-    every: tuple[ServiceProvider, ...]
-    valid_until: Mapping[str, datetime]
-
-
-class ServiceProviders:
-    """``IServiceProviders`` over the table, parsed once for each change of it."""
-
-    def __init__(self, db: Database, clock: IClock) -> None:
-        self._clock = clock
-        self._snapshot = Snapshot(db, REVISION, partial(_load, db, clock))
-
-    def get(self, entity_id: str) -> ServiceProvider:
-        """See :class:`idp.interfaces.IServiceProviders`.
-
-        Metadata that has expired since is not used any more. [SAMLMeta] 2.3.2, ``validUntil``.
-        """
-        held = self._snapshot.get()
-        found = held.enabled.get(entity_id)
-        if found is None:
-            known = any(each.entity_id == entity_id for each in held.every)
-            raise UnknownServiceProvider(
-                f"no enabled service provider {entity_id[:200]!r}",
-                public=SUSPENDED if known else None,
-            )
-        end = held.valid_until.get(entity_id)
-        if end is not None and end <= self._clock.now():
-            raise UnknownServiceProvider(
-                f"the metadata of {entity_id} expired on {end}", public=SUSPENDED
-            )
-        return found
-
-    def all(self) -> Sequence[ServiceProvider]:
-        """See :class:`idp.interfaces.IServiceProviders`; those that cannot be read are left out."""
-        return self._snapshot.get().every
-
-
-def build(core: Core) -> IServiceProviders:
-    """The plug-in that the setting ``idp.service_providers`` names."""
-    return ServiceProviders(core.db, core.clock)
+    first_line: int | None = None
 
 
 class Registry:
@@ -94,69 +45,106 @@ class Registry:
         self._own_entity_id = core.settings.entity_id
 
     def add(
-        self, xml: bytes, choice: Choice, *, application: str, source_url: str | None = None
+        self,
+        document: bytes,
+        choice: Choice,
+        *,
+        application: str,
+        source_url: str | None = None,
+        signer: bytes | None = None,
+        entity_id: str | None = None,
     ) -> Written:
         """Register a service provider for the application of this code.
 
-        Metadata of an address that have no end (``validUntil``) are taken once and not followed.
+        ``signer`` is the certificate (DER) whose key must have signed the document, now and each
+        time that ``source_url`` is read again; ``entity_id`` the one wanted of an aggregate.
 
         Raises:
-            MetadataError: the metadata cannot be registered.
+            MetadataError: the metadata cannot be registered, or come from an address without an
+                end (``validUntil``) and without a signer.
             AlreadyExists: this entityID is registered.
         """
-        now = self._clock.now()
-        parsed = self._accept(xml, now)
-        source_url, notice = _followed(parsed, source_url)
-        options = complete(choice, parsed, application=application)
-        warnings = (*examine(parsed, options, now=now), *notice)
-        row = ServiceProviderRow(
-            entity_id=parsed.entity_id, enabled=True, created_at=now, updated_at=now
-        )
-        rows.write(row, xml, options, source_url)
-        with self._db.unit_of_work() as session:
-            if session.get(ServiceProviderRow, parsed.entity_id) is not None:
-                raise _already(parsed.entity_id)
-            session.add(row)
-            try:
-                session.flush()
-            except IntegrityError as error:
-                raise _already(parsed.entity_id) from error
-            self._record("added", row, {"source_url": source_url, **as_words(options)})
-        return Written(rows.registration(row, parsed, options, warnings))
+        judged = self.judge(document, source_url=source_url, signer=signer, entity_id=entity_id)
+        return self.put(judged, choice, application=application)
 
-    def replace(self, xml: bytes, choice: Choice, *, source_url: str | None = None) -> Written:
+    def replace(
+        self,
+        document: bytes,
+        choice: Choice,
+        *,
+        source_url: str | None = None,
+        signer: bytes | None = None,
+        entity_id: str | None = None,
+    ) -> Written:
         """Replace the metadata of a registered SP; the options that are not chosen stay.
+
+        So does the signer, as long as they come from an address.
 
         Raises:
             MetadataError: the metadata cannot be registered; what was there stays.
             NotFound: this entityID is not registered.
         """
-        parsed = self._accept(xml, self._clock.now())
-        return self._replace("replaced", parsed, xml, choice, source_url)
+        judged = self.judge(
+            document, source_url=source_url, signer=signer, entity_id=entity_id, replace=True
+        )
+        return self._replace("replaced", judged, choice)
 
-    def refresh(self, entity_id: str, xml: bytes) -> Written:
-        """Take the metadata that the SP's ``source_url`` gave now; the last good copy stays if not.
+    def judge(
+        self,
+        document: bytes,
+        *,
+        source_url: str | None = None,
+        signer: bytes | None = None,
+        entity_id: str | None = None,
+        replace: bool = False,
+    ) -> Judged:
+        """Read a document that may have 20 MiB: seconds, in which nothing is written or locked.
+
+        With ``replace`` what comes from an address must be signed by the registered signer, unless
+        another is given.
 
         Raises:
-            MetadataError: it cannot be registered, or describes another entity.
+            MetadataError: it cannot be registered.
+        """
+        chosen = choose(document, entity_id=entity_id, signer=signer)
+        parsed = self._accept(chosen.xml)
+        keeps_signer = replace and signer is None and source_url is not None
+        if keeps_signer:
+            with suppress(NotFound):
+                signer = self.find(parsed.entity_id).signer
+        if keeps_signer and signer is not None:
+            chosen = choose(document, entity_id=parsed.entity_id, signer=signer)
+        check_followed(parsed, source_url, signer)
+        return Judged(parsed, chosen, source_url, signer, keeps_signer)
+
+    def put(
+        self, judged: Judged, choice: Choice, *, application: str, replace: bool = False
+    ) -> Written:
+        """Register what was judged; with ``replace``, in place of what is there, if anything is.
+
+        Raises:
+            MetadataError: the choices do not fit it, or the row was changed since it was judged.
+            AlreadyExists: this entityID is registered, and not ``replace``.
+        """
+        if replace:
+            with suppress(NotFound):
+                return self._replace("replaced", judged, choice)
+        return self._add(judged, choice, application)
+
+    def refresh(self, entity_id: str, document: bytes, source_url: str) -> Written:
+        """Take what the SP's ``source_url`` gave; the last good copy stays if it is refused.
+
+        Raises:
+            MetadataError: it cannot be registered, is not signed by the pinned key, describes
+                another entity, or the address or the key is another one meanwhile.
             NotFound: this entityID is not registered.
         """
-        registration = self.find(entity_id)
-        parsed = self._accept(xml, self._clock.now())
-        text = None
-        if parsed.valid_until is None:
-            text = (
-                f"Les métadonnées de {registration.source_url} n'ont plus de date de fin "
-                "(validUntil) : la dernière copie reste. Vérifiez-les auprès de l'éditeur."
-            )
-        if parsed.entity_id != entity_id:
-            text = (
-                f"L'adresse {registration.source_url} donne maintenant les métadonnées d'une autre "
-                f"application ({parsed.entity_id}). Vérifiez-la auprès de l'éditeur."
-            )
-        if text:
-            raise MetadataError(text, public=text)
-        return self._replace("refreshed", parsed, xml, Choice(), registration.source_url)
+        signer = self.find(entity_id).signer
+        chosen = choose(document, entity_id=entity_id, signer=signer)
+        parsed = self._accept(chosen.xml)
+        check_followed(parsed, source_url, signer)
+        judged = Judged(parsed, chosen, source_url, signer, keeps_signer=True)
+        return self._replace("refreshed", judged, Choice())
 
     def disable(self, entity_id: str) -> None:
         """Refuse every sign-on to this SP, and keep its registration.
@@ -181,7 +169,7 @@ class Registry:
             NotFound: this entityID is not registered.
         """
         with self._db.unit_of_work() as session:
-            row = self._row(entity_id)
+            row = rows.locked(self._db, entity_id)
             session.delete(row)
             self._record("removed", row, {"rule_set": row.rule_set})
 
@@ -199,16 +187,19 @@ class Registry:
         with self._db.reading() as session:
             row = session.get(ServiceProviderRow, entity_id)
         if row is None:
-            raise _unknown(entity_id)
+            raise rows.unknown(entity_id)
         return rows.examine_row(row, self._clock.now())
 
     def list(self) -> tuple[Registration, ...]:
         """Every registration, usable or not, by entityID."""
         now = self._clock.now()
-        return tuple(rows.examine_row(row, now) for row in _rows(self._db))
+        with self._db.reading() as session:
+            found = session.scalars(tables.every()).all()
+        by_entity_id = sorted(found, key=lambda row: row.entity_id)
+        return tuple(rows.examine_row(row, now) for row in by_entity_id)
 
-    def _accept(self, xml: bytes, now: datetime) -> ParsedEntity:
-        parsed = parse(xml, now=now)
+    def _accept(self, xml: bytes) -> ParsedEntity:
+        parsed = parse(xml, now=self._clock.now())
         if parsed.entity_id == self._own_entity_id:
             text = (
                 "Ces métadonnées portent l'entityID de ce portail lui-même. Donnez celles de "
@@ -217,40 +208,56 @@ class Registry:
             raise MetadataError(text, public=text)
         return parsed
 
-    def _replace(
-        self, event: str, parsed: ParsedEntity, xml: bytes, choice: Choice, source_url: str | None
-    ) -> Written:
-        now = self._clock.now()
-        source_url, notice = _followed(parsed, source_url)
+    def _add(self, judged: Judged, choice: Choice, application: str) -> Written:
+        now, parsed = self._clock.now(), judged.parsed
+        options = complete(choice, parsed, application=application)
+        warnings = examine(parsed, options, now=now)
+        row = ServiceProviderRow(
+            entity_id=parsed.entity_id, enabled=True, created_at=now, updated_at=now
+        )
+        rows.write(row, judged, options)
+        _read_at(row, now, parsed)
+        with self._db.unit_of_work() as session:
+            if session.get(ServiceProviderRow, parsed.entity_id) is not None:
+                raise _already(parsed.entity_id)
+            session.add(row)
+            try:
+                session.flush()
+            except IntegrityError as error:
+                raise _already(parsed.entity_id) from error
+            self._record("added", row, {"source_url": judged.source_url, **as_words(options)})
+        found = rows.registration(row, now, parsed, options, warnings)
+        return Written(found, first_line=judged.chosen.first_line)
+
+    def _replace(self, event: str, judged: Judged, choice: Choice) -> Written:
+        now, parsed = self._clock.now(), judged.parsed
         with self._db.unit_of_work():
-            row = self._row(parsed.entity_id)
+            row = rows.locked(self._db, parsed.entity_id)
+            _check_unmoved(row, judged, followed=event == "refreshed")
             options = _changed(row, choice, parsed)
             before = _before(row)
-            warnings = (*examine(parsed, options, now=now), *notice)
-            changed = diff.changes(before, (parsed, options)) if before else ()
-            same = row.xml.encode() == xml and row.source_url == source_url
-            if not (same and before and not changed):
-                rows.write(row, xml, options, source_url)
+            warnings = examine(parsed, options, now=now)
+            changed = _differences(before, (parsed, options), now) if before else ()
+            changed += diff.source(
+                (row.source_url, rows.read_signer(row)), (judged.source_url, judged.signer)
+            )
+            if changed or not before or _is_read_otherwise(before, (parsed, options)):
                 row.updated_at = now
                 told: list[object] = [each.as_json() for each in changed]
-                self._record(event, row, {"changes": told, "source_url": source_url})
-        return Written(rows.registration(row, parsed, options, warnings), changed)
+                self._record(event, row, {"changes": told, "source_url": judged.source_url})
+            rows.write(row, judged, options)
+            _read_at(row, now, parsed)
+        found = rows.registration(row, now, parsed, options, warnings)
+        return Written(found, changed, judged.chosen.first_line)
 
     def _set_enabled(self, entity_id: str, *, enabled: bool) -> None:
         with self._db.unit_of_work():
-            row = self._row(entity_id)
+            row = rows.locked(self._db, entity_id)
             if row.enabled is enabled:
                 return
             row.enabled = enabled
             row.updated_at = self._clock.now()
             self._record("enabled" if enabled else "disabled", row, {})
-
-    def _row(self, entity_id: str) -> ServiceProviderRow:
-        with self._db.unit_of_work() as session:
-            row = session.get(ServiceProviderRow, entity_id, with_for_update=True)
-        if row is None:
-            raise _unknown(entity_id)
-        return row
 
     def _record(self, event: str, row: ServiceProviderRow, parameters: dict[str, object]) -> None:
         self._audit.record(
@@ -259,32 +266,63 @@ class Registry:
         self._db.bump(REVISION)
 
 
-def _followed(parsed: ParsedEntity, source_url: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """The address to read again later; None, and what to say, when nothing limits its copies."""
-    if source_url is None or parsed.valid_until is not None:
-        return source_url, ()
-    text = (
-        f"Les métadonnées de {source_url} n'ont pas de date de fin (validUntil) : elles sont lues "
-        "une fois et ne seront pas suivies. Donnez les prochaines vous-même (--replace)."
+def check_followed(parsed: ParsedEntity, source_url: str | None, signer: bytes | None) -> None:
+    """An address must give copies with an end, or with a known signer. [saml2int] SDP-MD.
+
+    Raises:
+        MetadataError: it does neither.
+    """
+    if source_url is not None and parsed.valid_until is None and signer is None:
+        text = (
+            f"Les métadonnées de {source_url} n'ont pas de date de fin (validUntil) : une copie "
+            "ancienne pourrait resservir sans limite. Demandez-la à l'éditeur, donnez le "
+            "certificat qui les signe (--signer), ou téléchargez le fichier, vérifiez-le et "
+            "enregistrez-le."
+        )
+        raise MetadataError(text, public=text)
+
+
+def _read_at(row: ServiceProviderRow, now: datetime, parsed: ParsedEntity) -> None:
+    """Note that the address was read well, and when it will be again."""
+    followed = row.source_url is not None
+    row.last_error, row.failures = None, 0
+    row.last_tried_at = now if followed else None
+    row.next_try_at = (
+        now + pause(now, parsed.cache_duration, parsed.valid_until) if followed else None
     )
-    return None, (text,)
 
 
-def _load(db: Database, clock: IClock) -> _Held:
-    now = clock.now()
-    every: list[ServiceProvider] = []
-    valid_until: dict[str, datetime] = {}
-    for row in _rows(db):
-        try:
-            parsed, options = rows.read_metadata(row, now), rows.read_options(row)
-        except MetadataError as error:
-            log.exception("service provider %s is left out: %s", row.entity_id, error.cause)
-            continue
-        every.append(rows.service_provider(parsed, options, enabled=row.enabled))
-        if parsed.valid_until is not None:
-            valid_until[row.entity_id] = parsed.valid_until
-    enabled = {each.entity_id: each for each in every if each.enabled}
-    return _Held(enabled, tuple(every), valid_until)
+def _check_unmoved(row: ServiceProviderRow, judged: Judged, *, followed: bool) -> None:
+    """Reading took its time: nobody may have registered another address or signer meanwhile."""
+    moved = followed and row.source_url != judged.source_url
+    if moved or (judged.keeps_signer and rows.read_signer(row) != judged.signer):
+        text = (
+            "L'adresse des métadonnées, ou le certificat qui les signe, a été remplacée pendant "
+            "la lecture : rien n'est changé."
+        )
+        raise MetadataError(text, public=text)
+
+
+_State = tuple[ParsedEntity, Options]
+
+
+def _differences(before: _State, after: _State, now: datetime) -> tuple[diff.Change, ...]:
+    """What is worth an event: not the end alone, which some addresses move away at each reading.
+
+    An end that has passed is, because its SP was in no snapshot any more; so is one that comes
+    nearer, or that comes or goes.
+    """
+    changed = diff.changes(before, after)
+    old, new = before[0].valid_until, after[0].valid_until
+    if old is None or new is None or not now < old <= new:
+        return changed
+    return tuple(each for each in changed if each.field != "valid_until")
+
+
+def _is_read_otherwise(before: _State, after: _State) -> bool:
+    """Whether the sign-on path reads anything that no difference in words tells."""
+    old, new = (rows.service_provider(*each, enabled=True) for each in (before, after))
+    return old != new
 
 
 def _changed(row: ServiceProviderRow, choice: Choice, parsed: ParsedEntity) -> Options:
@@ -294,7 +332,7 @@ def _changed(row: ServiceProviderRow, choice: Choice, parsed: ParsedEntity) -> O
         return complete(choice, parsed, application=row.rule_set)
 
 
-def _before(row: ServiceProviderRow) -> tuple[ParsedEntity, Options] | None:
+def _before(row: ServiceProviderRow) -> _State | None:
     """What the row said, were it expired since; None when it is unreadable."""
     try:
         return rows.read_metadata(row, BEFORE_ALL_TIME), rows.read_options(row)
@@ -302,17 +340,6 @@ def _before(row: ServiceProviderRow) -> tuple[ParsedEntity, Options] | None:
         return None
 
 
-def _rows(db: Database) -> list[ServiceProviderRow]:
-    with db.reading() as session:
-        found = session.scalars(select(ServiceProviderRow)).all()
-    return sorted(found, key=lambda row: row.entity_id)
-
-
 def _already(entity_id: str) -> AlreadyExists:
     text = f"Le fournisseur de service {entity_id} est déjà enregistré. Remplacez-le (--replace)."
     return AlreadyExists(text, public=text)
-
-
-def _unknown(entity_id: str) -> NotFound:
-    text = f"Aucun fournisseur de service {entity_id} n'est enregistré."
-    return NotFound(text, public=text)

@@ -1,18 +1,24 @@
 """Registrations as the command line shows them: lines for people, data for scripts."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
+from idp.saml.subject_ids import obey
 from idp.types import Refusals, Requests
 from metadata.certificates import read
 from metadata.diff import Change
+from metadata.lint import notes
 from metadata.options import Options, as_words
+from metadata.parser import ParsedEntity
 from metadata.rows import Registration
 
 
 def line(registration: Registration, application: str | None) -> str:
     """One line: entityID, name, application, state."""
     name = registration.parsed.display_name if registration.parsed else "illisible"
-    choices = "".join(f", {text}" for text in _choices(registration.options))
+    choices = "".join(
+        f", {text}" for text in (*_choices(registration.options), *_ways(registration))
+    )
     connected = f"application {application}" if application else "d'aucune application"
     return f"{registration.entity_id} ({name}), {connected} : {_state(registration)}{choices}"
 
@@ -26,13 +32,17 @@ def lines_of(registration: Registration, changes: Iterable[Change] = ()) -> list
     return lines
 
 
-def details(registration: Registration, application: str | None) -> str:
+def notes_of(registration: Registration) -> list[str]:
+    """What is good to know: one line each, indented."""
+    return [f"  À noter : {text}" for text in _notes(registration)]
+
+
+def details(registration: Registration, application: str | None, now: datetime) -> str:
     """Everything that matters about one SP."""
     lines = [line(registration, application)]
-    if registration.source_url:
-        lines.append(f"  Adresse des métadonnées : {registration.source_url}")
-    lines += [f"  {text}" for text in _details(registration)]
-    return "\n".join([*lines, *lines_of(registration)])
+    lines += [f"  {text}" for text in (*_source(registration), *_details(registration))]
+    lines += [f"  Exception {each.sentence(now)}" for each in registration.exceptions]
+    return "\n".join([*lines, *lines_of(registration), *notes_of(registration)])
 
 
 def as_json(
@@ -46,7 +56,13 @@ def as_json(
         "source_url": registration.source_url,
         "created_at": registration.created_at.isoformat(),
         "updated_at": registration.updated_at.isoformat(),
+        "signer": read(registration.signer).fingerprint if registration.signer else None,
+        "last_tried_at": _iso(registration.last_tried_at),
+        "next_try_at": _iso(registration.next_try_at),
+        "last_error": registration.last_error,
+        "exceptions": [each.as_json() for each in registration.exceptions],
         "warnings": list(registration.warnings),
+        "notes": _notes(registration),
         "problem": registration.problem,
         "changes": [change.as_json() for change in changes],
     }
@@ -62,8 +78,14 @@ def as_json(
         "encryption_certificates": [
             read(der).fingerprint for der in parsed.encryption_certificates
         ],
-        "valid_until": parsed.valid_until.isoformat() if parsed.valid_until else None,
-        "attributes": [rule.name for rule in options.rules],
+        "subject_id_req": parsed.subject_id_req,
+        "entity_categories": list(parsed.entity_categories),
+        "valid_until": _iso(parsed.valid_until),
+        "requested_attributes": {
+            str(each.index): [one.name for one in each.requested]
+            for each in parsed.attribute_consuming_services
+        },
+        "attributes": _attributes(parsed, options),
         **as_words(options),
     }
 
@@ -77,6 +99,41 @@ def _choices(options: Options | None) -> Iterator[str]:
         yield "demandes signées exigées"
     if options.refusals is Refusals.STATUS:
         yield "refus annoncés à l'application"
+
+
+def _ways(registration: Registration) -> Iterator[str]:
+    """How its last reading went, and what is granted to it."""
+    if registration.last_error:
+        yield "dernière lecture en échec"
+    if registration.exceptions:
+        yield f"exceptions {' '.join(each.kind for each in registration.exceptions)}"
+
+
+def _notes(registration: Registration) -> list[str]:
+    if registration.parsed is None or registration.options is None:
+        return []
+    return list(notes(registration.parsed, registration.options))
+
+
+def _source(registration: Registration) -> Iterator[str]:
+    if registration.source_url is None:
+        return
+    yield f"Adresse des métadonnées : {registration.source_url}"
+    if registration.signer:
+        certificate = read(registration.signer)
+        yield f"Signées par : {certificate.name}, SHA-256 {certificate.fingerprint}"
+    yield (
+        f"Dernière lecture : {_moment(registration.last_tried_at)} ; "
+        f"prochaine : {_moment(registration.next_try_at)}"
+    )
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%d/%m/%Y %H:%M} UTC" if moment else "pas encore"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def _state(registration: Registration) -> str:
@@ -107,4 +164,12 @@ def _details(registration: Registration) -> Iterator[str]:
     yield f"Signature : {words['sign']} ; chiffrement : {words['encrypt']}"
     yield f"Structures : {words['structures']}"
     yield f"Demandes : {words['requests']} ; refus : {words['refusals']}"
-    yield f"Attributs : {', '.join(rule.name for rule in options.rules)}"
+    yield f"Attributs : {', '.join(_attributes(parsed, options))}"
+    for service in parsed.attribute_consuming_services:
+        names = ", ".join(each.name for each in service.requested)
+        yield f"Attributs d'une demande de l'index {service.index}, au plus : {names}"
+
+
+def _attributes(parsed: ParsedEntity, options: Options) -> list[str]:
+    """All that leaves, whoever asked for it: the registration or the metadata's signal."""
+    return [rule.name for rule in obey(options.rules, parsed.subject_id_req)]

@@ -6,10 +6,11 @@ from typing import Any
 
 from idp.errors import MetadataError
 from idp.types import NameFormat, ReleaseRule, Source
+from metadata.categories import RESEARCH_SET
 
 DEFAULT = "basic"
 
-# The object identifiers of each source. X.520, RFC 4519, RFC 2798.
+# The object identifiers of each source. X.520, RFC 4519, RFC 2798, eduPerson.
 _OIDS = {
     Source.UID: "0.9.2342.19200300.100.1.1",
     Source.MAIL: "0.9.2342.19200300.100.1.3",
@@ -18,6 +19,7 @@ _OIDS = {
     Source.DISPLAY_NAME: "2.16.840.1.113730.3.1.241",
     Source.ROLE: "2.5.4.72",
     Source.STRUCTURE: "2.5.4.11",
+    Source.EDU_PERSON_PRINCIPAL_NAME: "1.3.6.1.4.1.5923.1.1.1.6",
 }
 _MULTI_VALUED = {Source.ROLE, Source.STRUCTURE, Source.STRUCTURE_PATH, Source.SIRET}
 
@@ -29,7 +31,20 @@ def _basic(*sources: Source) -> tuple[ReleaseRule, ...]:
     )
 
 
-_BASIC = _basic(
+def _uri(*sources: Source) -> tuple[ReleaseRule, ...]:
+    return tuple(
+        ReleaseRule(
+            f"urn:oid:{_OIDS[source]}",
+            source,
+            NameFormat.URI,
+            friendly_name=source.value,
+            multi_valued=source in _MULTI_VALUED,
+        )
+        for source in sources
+    )
+
+
+_USUAL = (
     Source.UID,
     Source.MAIL,
     Source.GIVEN_NAME,
@@ -38,16 +53,7 @@ _BASIC = _basic(
     Source.ROLE,
     Source.STRUCTURE,
 )
-_URI = tuple(
-    ReleaseRule(
-        f"urn:oid:{_OIDS[rule.source]}",
-        rule.source,
-        NameFormat.URI,
-        friendly_name=rule.name,
-        multi_valued=rule.multi_valued,
-    )
-    for rule in _BASIC
-)
+_BASIC, _URI = _basic(*_USUAL), _uri(*_USUAL)
 
 RULE_SETS: Mapping[str, tuple[ReleaseRule, ...]] = MappingProxyType(
     {
@@ -58,6 +64,14 @@ RULE_SETS: Mapping[str, tuple[ReleaseRule, ...]] = MappingProxyType(
         # structurePath has no object identifier: it keeps its basic name.
         "net-cap": (*_URI, *_basic(Source.STRUCTURE_PATH)),
         "site": _basic(Source.MAIL, Source.DISPLAY_NAME, Source.ROLE, Source.STRUCTURE),
+        # What REFEDS Research and Scholarship 1.3 expects, and no more.
+        RESEARCH_SET: _uri(
+            Source.EDU_PERSON_PRINCIPAL_NAME,
+            Source.MAIL,
+            Source.GIVEN_NAME,
+            Source.SN,
+            Source.DISPLAY_NAME,
+        ),
     }
 )
 APPLICATION_SETS = ("bip", "net-cotisations", "net-cap", "site")

@@ -19,6 +19,7 @@ from idp.keys import KeyState, SigningKey
 from idp.services import Services, build
 from idp.settings import Settings
 from tests.common import browser as browsers
+from tests.common import schemas
 from tests.common.clock import START, FakeClock
 from tests.common.databases import Databases, stop_postgres
 from tests.common.network import refuse_network
@@ -207,9 +208,9 @@ def app(settings: Settings, services: Services) -> TestApp:
 
 
 def spoken_to(settings: Settings, services: Services) -> TestApp:
-    """The application of these services."""
+    """The application of these services; every SAML document that it sends must validate."""
     environ = {"HTTP_HOST": PUBLIC_URL.removeprefix("http://"), "REMOTE_ADDR": "127.0.0.1"}
-    return TestApp(make_app(settings, services), extra_environ=environ)
+    return TestApp(schemas.Watched(make_app(settings, services)), extra_environ=environ)
 
 
 # --- the browser -----------------------------------------------------------------------------

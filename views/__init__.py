@@ -18,6 +18,7 @@ def includeme(config: "Configurator") -> None:
     config.include("views.errors")
     config.include("views.health")
     config.include("views.legal")
+    config.include("views.help")
     config.include("views.login")
     config.include("views.portal")
     config.include("views.profile")

@@ -12,17 +12,18 @@ from pathlib import Path
 
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPNotFound
-from pyramid.path import AssetResolver
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from idp.errors import ConfigurationError
+from idp import logo
 from idp.request import Request
 from idp.settings import Organization, Settings
 from views.theme import style_sheet
 
 FOLDER = Path(__file__).parent / "static"
 FOREVER = "public, max-age=31536000, immutable"
+FOR_AN_HOUR = "public, max-age=3600"
+OWN_MARK = "img/favicon.svg"
 
 _TYPES = {
     ".css": "text/css",
@@ -84,8 +85,9 @@ def load(settings: Settings) -> Assets:
         if path.suffix in _TYPES
     }
     files["css/theme.css"] = style_sheet(settings.organization.color).encode()
-    if settings.organization.logo:
-        files[logo_path(settings.organization)] = _logo(settings.organization.logo)
+    image = logo.load(settings.organization)
+    if image is not None:
+        files[logo_path(settings.organization)] = image.content
     return Assets(files)
 
 
@@ -94,11 +96,23 @@ def logo_path(organization: Organization) -> str:
     return f"img/logo{Path(organization.logo).suffix.lower()}" if organization.logo else ""
 
 
+def serve_logo(request: Request) -> Response:
+    """The organisation's logo, or the product's own mark, at an address that stays."""
+    path = logo_path(request.configuration.organization) or OWN_MARK
+    asset = request.registry.views_assets.get(path)
+    return _response(request, asset, FOR_AN_HOUR)
+
+
 def serve(request: Request) -> Response:
     """A static file; an outdated digest gets today's content, which is then not kept."""
     asset = request.registry.views_assets.get("/".join(request.matchdict["path"]))
     if asset is None:
         raise HTTPNotFound
+    current = request.matchdict["digest"] == asset.digest
+    return _response(request, asset, FOREVER if current else "no-cache")
+
+
+def _response(request: Request, asset: Asset, kept: str) -> Response:
     response = Response(
         body=asset.plain, content_type=asset.content_type, conditional_response=True
     )
@@ -108,8 +122,7 @@ def serve(request: Request) -> Response:
         response.body = asset.packed
         response.content_encoding = "gzip"
     response.vary = ("Accept-Encoding",)
-    current = request.matchdict["digest"] == asset.digest
-    response.headers["Cache-Control"] = FOREVER if current else "no-cache"
+    response.headers["Cache-Control"] = kept
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
@@ -129,19 +142,10 @@ def _asset(path: str, content: bytes) -> Asset:
     return Asset(_TYPES[suffix], sha256(content).hexdigest()[:16], content, packed)
 
 
-def _logo(spec: str) -> bytes:
-    """``spec`` is an absolute path or ``package:path``."""
-    if Path(spec).suffix.lower() not in _TYPES.keys() - {".css", ".js"}:
-        raise ConfigurationError("the setting organization.logo must name an svg, png, jpg or webp")
-    try:
-        return Path(AssetResolver(None).resolve(spec).abspath()).read_bytes()
-    except (OSError, ValueError, ImportError):
-        raise ConfigurationError("the setting organization.logo names no readable file") from None
-
-
 def includeme(config: Configurator) -> None:
     """Read the files once and serve them."""
     config.registry.views_assets = load(config.registry.services.settings)
-    config.add_view(
-        serve, route_name="static", request_method="GET", permission=NO_PERMISSION_REQUIRED
-    )
+    for view, route in ((serve, "static"), (serve_logo, "logo")):
+        config.add_view(
+            view, route_name=route, request_method="GET", permission=NO_PERMISSION_REQUIRED
+        )

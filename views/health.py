@@ -14,6 +14,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from idp.db import DatabaseError
 from idp.errors import ConfigurationError
 from idp.installation import check_schema, check_secret
+from idp.keys.expiry import KeyDays
 from idp.log import logger
 from idp.metrics import http_requests
 from idp.request import Request
@@ -57,9 +58,10 @@ def metrics(request: Request) -> Response:
             return response
     elif not _from_this_machine(request):
         return _line("set metrics.token to read this from elsewhere", 403)
-    return Response(
-        body=generate_latest(_registry()), headers={"Content-Type": CONTENT_TYPE_LATEST}
-    )
+    certificates = CollectorRegistry()
+    certificates.register(KeyDays(request.services.keys, request.services.clock))
+    body = generate_latest(_registry()) + generate_latest(certificates)
+    return Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def count(event: NewResponse) -> None:

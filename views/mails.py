@@ -14,6 +14,7 @@ SUBJECTS = {
     "account-created": "Création de votre profil utilisateur",
     "membership-added": "Nouvelle structure sur votre profil utilisateur",
     "membership-added-elsewhere": "Un de vos utilisateurs est rattaché à une autre structure",
+    "key-ending": "Le certificat d'une clé prend bientôt fin",
     "role-granted-to-oneself": "Un référent s'est affecté un rôle",
 }
 
@@ -23,8 +24,9 @@ def build(settings: Settings) -> Callable[[str, Mapping[str, object]], MailText]
 
     Parameters of ``account-created``: ``given_name``, ``sn``, ``mail``; of ``membership-added``
     and ``membership-added-elsewhere`` (to the person's first référent) also ``structure`` (its
-    path); of ``role-granted-to-oneself`` also ``application`` and ``role``. ``portal_url``
-    replaces the settings' public URL.
+    path); of ``role-granted-to-oneself`` also ``application`` and ``role``; of
+    ``key-ending`` alone ``kid``, ``use`` and ``ends_at`` (aware datetime). ``portal_url`` replaces
+    the settings' public URL.
 
     Raises (the function):
         KeyError: no mail of this kind.

@@ -33,15 +33,20 @@ def signed_in(request: Request) -> Person:
 
 def person_of(request: Request) -> Subject | None:
     """Who is signed in; None where nobody can tell: an error page must not raise another error."""
-    error = getattr(request, "exception", None)
-    if error is None:
+    if getattr(request, "exception", None) is None:
         return request.subject
-    if not isinstance(error, HTTPException | ConvergencesError):
+    if not tellable(request):
         return None
     try:
         return request.subject
     except GONE:
         return None
+
+
+def tellable(request: Request) -> bool:
+    """Whether this page may ask the database: not when an error of ours is being told."""
+    error = getattr(request, "exception", None)
+    return error is None or isinstance(error, HTTPException | ConvergencesError)
 
 
 def give_person(event: BeforeRender) -> None:

@@ -2,6 +2,8 @@
 
 from pyramid.config import Configurator
 
+from idp.logo import LOGO_PATH
+
 
 def includeme(config: Configurator) -> None:
     """Name the routes; which view answers is said where the view is."""
@@ -11,12 +13,19 @@ def includeme(config: Configurator) -> None:
     route("portal", "/")
     route("sign_in", "/connexion")
     route("sign_out", "/deconnexion")
+    route("sign_out_next", "/deconnexion/suite")
+    route("sign_out_application", "/deconnexion/application")
+    route("sign_out_skip", "/deconnexion/passer")
     route("signed_out", "/deconnexion/terminee")
     route("profile", "/profil")
 
     # the directory of identities and accesses
     route("aia", "/aia")
     route("aia_sign_out", "/aia/deconnexion")
+
+    # where an application sends whom it could not let in; our metadata names both
+    route("help_failed", "/aide/erreur")
+    route("logo", LOGO_PATH)
 
     # what every page's foot leads to
     route("accessibility", "/accessibilite")
@@ -29,6 +38,8 @@ def includeme(config: Configurator) -> None:
     route("saml_init", "/saml/sso/init")
     route("saml_continue", "/saml/sso/suite")
     route("saml_structure", "/saml/sso/structure")
+    route("saml_slo", "/saml/slo")
+    route("saml_slo_soap", "/saml/slo/soap")
     route("saml_cancel", "/saml/sso/annuler")
 
     # operations

@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 
 from idp.errors import StatusError, UnusableServiceProvider
 from idp.interfaces import ISigner
+from idp.messages import AcceptedRequest
 from idp.saml.canonical import attribute, check_characters, text
+from idp.saml.enveloped import signed
 from idp.saml.instants import write_instant
 from idp.saml.names import BEARER, SAML, SAMLP, SUCCESS
 from idp.saml.signature import encrypt_assertion
 from idp.types import (
-    AcceptedRequest,
     Encrypt,
+    Legacy,
     NameID,
     ReleasedAttribute,
     ReleasedIdentity,
@@ -27,7 +29,6 @@ from idp.types import (
 CONFIRMATION_LIFETIME = timedelta(minutes=5)
 """How long the bearer may present the assertion. [SAMLProf] 4.1.4.2."""
 SKEW = timedelta(seconds=180)
-_END_OF_ISSUER = "</saml:Issuer>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,11 @@ def build_response(
         UnusableServiceProvider: encryption is demanded, and there is no certificate for it.
     """
     sign = service_provider.sign
+    if Legacy.UNSIGNED_RESPONSE in service_provider.exceptions:
+        sign = Sign.ASSERTION
     assertion = check_characters(_assertion(accepted, service_provider, draft))
     if sign in {Sign.BOTH, Sign.ASSERTION}:
-        assertion = _signed(assertion, draft.assertion_id, signer)
+        assertion = signed(assertion, draft.assertion_id, signer)
     if _encrypts(service_provider):
         assertion = encrypt_assertion(
             assertion,
@@ -68,7 +71,7 @@ def build_response(
         )
     response = _response(accepted, draft.issuer, draft.response_id, draft.now, _SUCCESS + assertion)
     if sign in {Sign.BOTH, Sign.RESPONSE}:
-        return _signed(response, draft.response_id, signer)
+        return signed(response, draft.response_id, signer)
     return response
 
 
@@ -89,23 +92,19 @@ def build_status_response(
         "</samlp:Status>"
     )
     response = _response(accepted, issuer, response_id, now, codes)
-    return _signed(response, response_id, signer)
+    return signed(response, response_id, signer)
 
 
 _SUCCESS = f'<samlp:Status><samlp:StatusCode Value="{SUCCESS}"></samlp:StatusCode></samlp:Status>'
 
 
 def _encrypts(service_provider: ServiceProvider) -> bool:
+    if Legacy.UNENCRYPTED in service_provider.exceptions:
+        return False
     has_key = bool(service_provider.encryption_certificates)
     if service_provider.encrypt is Encrypt.ALWAYS and not has_key:
         raise UnusableServiceProvider(f"{service_provider.entity_id} has no encryption certificate")
     return has_key and service_provider.encrypt is not Encrypt.NEVER
-
-
-def _signed(canonical: str, element_id: str, signer: ISigner) -> str:
-    """The element with its Signature after its Issuer, where the schema wants it."""
-    signature = signer.sign_element(canonical, element_id)
-    return canonical.replace(_END_OF_ISSUER, _END_OF_ISSUER + signature, 1)
 
 
 def _response(

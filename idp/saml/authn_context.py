@@ -1,7 +1,8 @@
 """Whether what happened at sign-in satisfies what the SP asks. [SAMLCore] 3.3.2.2.1."""
 
 from idp.errors import NoAuthnContext
-from idp.types import AuthnContext, RequestedAuthnContext
+from idp.messages import RequestedAuthnContext
+from idp.types import AuthnContext
 
 # Weakest first. What comes after our own classes is known only to say that it is stronger.
 _CLASSES = "urn:oasis:names:tc:SAML:2.0:ac:classes:"

@@ -4,19 +4,20 @@ Before :func:`accept` returns, no error ever goes to an SP: it is a page here. A
 may be a status Response to the *registered* endpoint.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lxml import etree
 
 from idp.errors import (
     RequestRefused,
     RequestTooOld,
-    SignatureRefused,
     UnknownEndpoint,
     UnreadableMessage,
 )
+from idp.messages import AcceptedRequest, AuthnRequest
 from idp.saml import request_parts
-from idp.saml.bindings import Message
+from idp.saml.bindings import Message, check_relay_state
+from idp.saml.checks import SKEW, check_age, check_destination, check_signature, check_version
 from idp.saml.instants import instant
 from idp.saml.names import q
 from idp.saml.shape import (
@@ -28,18 +29,7 @@ from idp.saml.shape import (
     sequence,
     uri,
 )
-from idp.saml.signature import verify_element, verify_octets
-from idp.types import (
-    AcceptedRequest,
-    AuthnRequest,
-    Binding,
-    Endpoint,
-    Requests,
-    ServiceProvider,
-)
-
-SKEW = timedelta(seconds=180)
-LIFETIME = timedelta(minutes=5)
+from idp.types import Binding, Endpoint, Requests, ServiceProvider
 
 # [SAMLCore] 3.2.1 and 3.4.1: each at most once, in this order.
 _CHILDREN = tuple(
@@ -84,8 +74,6 @@ def parse(root: etree._Element) -> AuthnRequest:
     check_attributes(root, _ATTRIBUTES)
     parts = {one[0].tag: one[0] for one in sequence(root, *_CHILDREN) if one}
     request_parts.check_scoping(parts.get(q("samlp", "Scoping")))
-    # It names a set of attributes, where the registration's rules decide; still it is a number.
-    index(root, "AttributeConsumingServiceIndex")
     subject, confirmed = request_parts.subject(parts.get(q("saml", "Subject")))
     return AuthnRequest(
         issuer=request_parts.issuer(parts.get(q("saml", "Issuer"))),
@@ -95,6 +83,7 @@ def parse(root: etree._Element) -> AuthnRequest:
         destination=uri(root, "Destination"),
         acs_url=uri(root, "AssertionConsumerServiceURL"),
         acs_index=index(root, "AssertionConsumerServiceIndex"),
+        attribute_consuming_service_index=index(root, "AttributeConsumingServiceIndex"),
         protocol_binding=uri(root, "ProtocolBinding"),
         force_authn=boolean(root, "ForceAuthn"),
         is_passive=boolean(root, "IsPassive"),
@@ -128,11 +117,11 @@ def accept(
     Raises:
         ProtocolError: one of its children, with the exact reason as its cause.
     """
-    _check_signature(root, message, service_provider)
+    check_signature(root, message, service_provider, demanded=_why_signed(service_provider))
     signed = message.signature is not None or root.find(q("ds", "Signature")) is not None
-    _check_destination(request.destination, destination, required=signed)
+    check_destination(request.destination, destination, signed=signed)
     _check_time(request, now)
-    _check_version(request.version)
+    check_version(request.version)
     return AcceptedRequest(
         entity_id=service_provider.entity_id,
         acs=find_acs(
@@ -143,7 +132,7 @@ def accept(
         ).location,
         received_at=now,
         message_id=request.id,
-        relay_state=message.relay_state,
+        relay_state=check_relay_state(message.relay_state, service_provider.exceptions),
         name_id_policy=request.name_id_policy,
         requested_authn_context=request.requested_authn_context,
         subject=request.subject,
@@ -151,6 +140,7 @@ def accept(
         is_passive=request.is_passive,
         # People read it above the password's field: no text of a stranger's there.
         provider_name=request.provider_name if signed else None,
+        attribute_consuming_service_index=request.attribute_consuming_service_index,
         unsupported=_unsupported(request),
     )
 
@@ -189,50 +179,16 @@ def find_acs(
     return min(endpoints, key=lambda endpoint: order[endpoint.is_default])
 
 
-def _check_signature(
-    root: etree._Element, message: Message, service_provider: ServiceProvider
-) -> None:
-    enveloped = any(True for _ in root.iter(q("ds", "Signature")))
-    if message.binding is Binding.REDIRECT and enveloped:
-        # Its sender had to remove it: where a message is signed is one place, which is looked at.
-        raise SignatureRefused(
-            "a Redirect message with a Signature element: [SAMLBind] 3.4.4.1 wants the signature "
-            "in the query (SigAlg, Signature)"
-        )
-    if message.signature is not None:
-        verify_octets(
-            message.signature.octets,
-            message.signature.algorithm,
-            message.signature.value,
-            service_provider.signing_certificates,
-        )
-    elif enveloped:
-        verify_element(root, service_provider.signing_certificates)
-    elif service_provider.authn_requests_signed:
-        raise SignatureRefused(
-            "not signed, and this SP's metadata says that its requests are (AuthnRequestsSigned)"
-        )
-    elif service_provider.requests is Requests.SIGNED:
-        raise SignatureRefused("not signed, and this SP's registration demands signed requests")
-
-
-def _check_destination(given: str | None, expected: str, *, required: bool) -> None:
-    if given is None and required:
-        raise RequestRefused("a signed request without Destination")
-    if given is not None and given != expected:
-        raise RequestRefused(f"the Destination is {given!r:.256}")
-
-
-def _check_version(given: str) -> None:
-    if given != "2.0":
-        raise RequestRefused(f"the Version is {given!r}")
+def _why_signed(service_provider: ServiceProvider) -> str | None:
+    if service_provider.authn_requests_signed:
+        return "this SP's metadata says that its requests are (AuthnRequestsSigned)"
+    if service_provider.requests is Requests.SIGNED:
+        return "this SP's registration demands signed requests"
+    return None
 
 
 def _check_time(request: AuthnRequest, now: datetime) -> None:
-    if request.issue_instant > now + SKEW:
-        raise RequestRefused(f"issued in the future: {request.issue_instant.isoformat()}")
-    if request.issue_instant < now - LIFETIME - SKEW:
-        raise RequestTooOld(f"issued too long ago: {request.issue_instant.isoformat()}")
+    check_age(request.issue_instant, now)
     conditions = request.conditions
     if conditions.not_before is not None and conditions.not_before > now + SKEW:
         raise RequestRefused("its Conditions are not valid yet")

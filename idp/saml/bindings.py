@@ -1,4 +1,4 @@
-"""How messages travel: HTTP-Redirect and HTTP-POST, bounded both ways. [SAMLBind] 3.4, 3.5.
+"""How messages travel: HTTP-Redirect, HTTP-POST and SOAP, bounded both ways. [SAMLBind] 3.
 
 Decoding keeps the octets that a Redirect signature covers exactly as they came: re-encoding them
 would make genuine messages of some SPs fail and is how other implementations were fooled.
@@ -6,13 +6,16 @@ would make genuine messages of some SPs fail and is how other implementations we
 
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_plus, unquote_to_bytes
+from xml.sax.saxutils import escape
 
 from idp.errors import RequestRefused, SignatureRefused, UnreadableMessage
-from idp.saml.xml import MESSAGE
-from idp.types import Binding
+from idp.interfaces import ISigner
+from idp.saml.names import SOAP, q
+from idp.saml.xml import MESSAGE, canonicalize, parse
+from idp.types import Binding, Legacy
 
 MAX_INFLATED = MESSAGE.octets
 """Bytes of a message once inflated."""
@@ -20,6 +23,8 @@ MAX_ENCODED = 192 * 1024
 """Characters of a SAMLRequest as sent: such a message in base64, and the ends of its lines."""
 MAX_RELAY_STATE = 1024
 """Bytes. The standard says 80 ([SAMLBind] 3.4.3), which real SPs exceed."""
+LONGEST_RELAY_STATE = 8 * 1024
+"""Bytes that are decoded, before it is known whether the SP may send so many."""
 USUAL_RELAY_STATE = 80
 
 DEFLATE = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
@@ -51,7 +56,7 @@ def decode_redirect(query: str, parameter: str = "SAMLRequest") -> Message:
     Raises:
         UnreadableMessage: absent, repeated, not base64, not DEFLATE, or too large; half a
             signature; a name of ours that is percent-encoded, where others would still read it.
-        RequestRefused: see :func:`check_relay_state`.
+        RequestRefused: the RelayState has a NUL, or is longer than any SP may send.
     """
     raw = _raw_parameters(query)
     if parameter not in raw:
@@ -62,7 +67,7 @@ def decode_redirect(query: str, parameter: str = "SAMLRequest") -> Message:
     return Message(
         xml=inflate(_base64(_text(raw[parameter]))),
         binding=Binding.REDIRECT,
-        relay_state=check_relay_state(relay_state),
+        relay_state=_bounded(relay_state),
         signature=_detached_signature(raw, parameter),
     )
 
@@ -77,7 +82,7 @@ def decode_post(
     Raises:
         UnreadableMessage: absent, repeated, not base64, too large, or partly in the query.
         SignatureRefused: signed as another binding does (HTTP-POST-SimpleSign).
-        RequestRefused: see :func:`check_relay_state`.
+        RequestRefused: the RelayState has a NUL, or is longer than any SP may send.
     """
     if _raw_parameters(query):
         raise UnreadableMessage("a posted message with a parameter in the query")
@@ -94,13 +99,61 @@ def decode_post(
     return Message(
         xml=_base64(form[parameter]),
         binding=Binding.POST,
-        relay_state=check_relay_state(form.get("RelayState")),
+        relay_state=_bounded(form.get("RelayState")),
     )
 
 
 def encode_post(message: str) -> str:
     """The value of the form's SAMLResponse or SAMLRequest field. [SAMLBind] 3.5.4."""
     return b64encode(message.encode()).decode()
+
+
+def encode_redirect(
+    location: str,
+    parameter: str,
+    message: str,
+    relay_state: str | None,
+    signer: ISigner,
+) -> str:
+    """The URL of a signed HTTP-Redirect message. [SAMLBind] 3.4.4.
+
+    Its signature is over the octets of the query; the message itself carries none.
+    """
+    compressor = zlib.compressobj(wbits=-15)
+    deflated = compressor.compress(message.encode()) + compressor.flush()
+    query = f"{parameter}={quote_plus(b64encode(deflated))}"
+    if relay_state is not None:
+        query += f"&RelayState={quote_plus(relay_state)}"
+    query += f"&SigAlg={quote_plus(signer.algorithm)}"
+    query += f"&Signature={quote_plus(b64encode(signer.sign_octets(query.encode())))}"
+    return f"{location}{'&' if '?' in location else '?'}{query}"
+
+
+def decode_soap(envelope: bytes) -> Message:
+    """The one message in a SOAP envelope's body. [SAMLBind] 3.2.
+
+    Raises:
+        UnreadableMessage: not an envelope, or its body does not hold exactly one element.
+    """
+    root = parse(envelope)
+    body = root.find(q("soap", "Body"))
+    if root.tag != q("soap", "Envelope") or body is None or len(body) != 1:
+        raise UnreadableMessage("not a SOAP envelope with one message")
+    # A document of its own: the signature must be of a root.
+    return Message(canonicalize(body[0]), Binding.SOAP, relay_state=None)
+
+
+def encode_soap(message: str) -> bytes:
+    """The message in a SOAP envelope. [SAMLBind] 3.2.2."""
+    return (
+        f'<soap:Envelope xmlns:soap="{SOAP}"><soap:Body>{message}</soap:Body></soap:Envelope>'
+    ).encode()
+
+
+def soap_fault(text: str) -> bytes:
+    """The envelope that refuses a message. [SAMLBind] 3.2.2.1, [SOAP 1.1] 4.4."""
+    told = f"<faultcode>soap:Client</faultcode><faultstring>{escape(text)}</faultstring>"
+    return encode_soap(f"<soap:Fault>{told}</soap:Fault>")
 
 
 def inflate(data: bytes) -> bytes:
@@ -121,16 +174,22 @@ def inflate(data: bytes) -> bytes:
     return inflated
 
 
-def check_relay_state(relay_state: str | None) -> str | None:
-    """The RelayState as it came.
+def check_relay_state(relay_state: str | None, exceptions: Collection[Legacy]) -> str | None:
+    """The RelayState as it came, from an SP to which these exceptions are granted.
 
     Raises:
-        RequestRefused: longer than 1 KiB, or with a NUL, which no HTML page can give back.
+        RequestRefused: longer than 1 KiB, or with ``long-relay-state`` than 8; or with a NUL, which
+            no HTML page can give back.
     """
+    long = Legacy.LONG_RELAY_STATE in exceptions
+    return _bounded(relay_state, LONGEST_RELAY_STATE if long else MAX_RELAY_STATE)
+
+
+def _bounded(relay_state: str | None, most: int = LONGEST_RELAY_STATE) -> str | None:
     if relay_state is None:
         return None
-    if len(relay_state.encode()) > MAX_RELAY_STATE:
-        raise RequestRefused(f"RelayState of more than {MAX_RELAY_STATE} bytes")
+    if len(relay_state.encode()) > most:
+        raise RequestRefused(f"RelayState of more than {most} bytes")
     if "\0" in relay_state:
         raise RequestRefused("RelayState with a NUL")
     return relay_state

@@ -33,7 +33,7 @@ class Canonical:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An element: ``prefix:name``, attributes without namespace (but ``xml:``), children."""
+    """An element: ``prefix:name``, attributes (those of one namespace at most), children."""
 
     tag: str
     attributes: Mapping[str, str | None]
@@ -80,17 +80,17 @@ def check_characters(xml: str) -> str:
 
 
 def _write(node: Node, declared: frozenset[str], pieces: list[str]) -> None:
-    prefix = node.tag[: node.tag.index(":")]
+    names = [name for name, value in node.attributes.items() if value is not None]
+    used = {node.tag[: node.tag.index(":")]}
+    used.update(name[: name.index(":")] for name in names if ":" in name)
+    used -= {"xml"}  # it declares itself
     pieces.append(f"<{node.tag}")
-    if prefix not in declared:
-        pieces.append(f' xmlns:{prefix}="{PREFIXES[prefix]}"')
-        declared |= {prefix}
-    names = node.attributes.keys()
-    # Attributes without namespace come first, by name; then those of a namespace (xml: only).
+    if not used <= declared:
+        pieces += [f' xmlns:{each}="{PREFIXES[each]}"' for each in sorted(used - declared)]
+        declared |= used
+    # Attributes without namespace come first, by name; then those of a namespace (one at most).
     for name in names if len(names) < 2 else sorted(names, key=_attribute_order):  # noqa: PLR2004
-        value = node.attributes[name]
-        if value is not None:
-            pieces.append(f' {name}="{attribute(value)}"')
+        pieces.append(f' {name}="{attribute(node.attributes[name] or "")}"')
     pieces.append(">")
     for child in node.children:
         if isinstance(child, Node):

@@ -5,14 +5,8 @@ from secrets import token_hex
 
 from idp.errors import InvalidNameIDPolicy, UnknownPrincipal
 from idp.interfaces import INameIDs
-from idp.types import (
-    AcceptedRequest,
-    Entitlement,
-    NameID,
-    NameIDFormat,
-    ServiceProvider,
-    SpSession,
-)
+from idp.messages import AcceptedRequest
+from idp.types import Entitlement, NameID, NameIDFormat, ServiceProvider, SpSession
 
 # Pseudonyms tell an SP nothing about the person: any SP may ask for them.
 _HARMLESS = {NameIDFormat.PERSISTENT, NameIDFormat.TRANSIENT}

@@ -6,6 +6,7 @@ Each function raises UnreadableMessage for what the schema does not have.
 from lxml import etree
 
 from idp.errors import UnreadableMessage
+from idp.messages import Conditions, NameIDPolicy, RequestedAuthnContext
 from idp.saml.names import ENTITY_NAME_ID_FORMAT, q
 from idp.saml.shape import (
     MANY,
@@ -25,7 +26,7 @@ from idp.saml.shape import (
     uri_text,
 )
 from idp.saml.xml import text_of
-from idp.types import Conditions, NameID, NameIDPolicy, RequestedAuthnContext
+from idp.types import NameID
 
 _NAME_ID = ("Format", "NameQualifier", "SPNameQualifier", "SPProvidedID")
 _COMPARISONS = {"exact", "minimum", "maximum", "better"}
@@ -36,7 +37,7 @@ _CONFIRMATION = q("saml", "SubjectConfirmation")
 def issuer(node: etree._Element | None) -> str:
     """The entityID that the message claims. [SAMLProf] 4.1.4.1."""
     if node is None:
-        raise UnreadableMessage("an AuthnRequest without Issuer")
+        raise UnreadableMessage("a message without Issuer")
     check_leaf(node, _NAME_ID)
     if uri(node, "Format") not in {None, ENTITY_NAME_ID_FORMAT}:
         raise UnreadableMessage("the Issuer's Format is not entity")
@@ -56,14 +57,18 @@ def subject(node: etree._Element | None) -> tuple[NameID | None, bool]:
         return None, True
     if identifier.tag != q("saml", "NameID"):
         return NameID(value="", format=""), bool(confirmations)
-    check_leaf(identifier, _NAME_ID)
-    name_id = NameID(
-        value=string(text_of(identifier), "NameID", MAX_URI),
-        format=uri(identifier, "Format") or "",
-        name_qualifier=identifier.get("NameQualifier"),
-        sp_name_qualifier=identifier.get("SPNameQualifier"),
+    return name_id(identifier), bool(confirmations)
+
+
+def name_id(node: etree._Element) -> NameID:
+    """An identifier that can be read. [SAMLCore] 2.2.3."""
+    check_leaf(node, _NAME_ID)
+    return NameID(
+        value=string(text_of(node), "NameID", MAX_URI),
+        format=uri(node, "Format") or "",
+        name_qualifier=node.get("NameQualifier"),
+        sp_name_qualifier=node.get("SPNameQualifier"),
     )
-    return name_id, bool(confirmations)
 
 
 def name_id_policy(node: etree._Element | None) -> NameIDPolicy | None:

@@ -13,6 +13,9 @@ from lxml import etree
 
 from idp.errors import UnreadableMessage
 
+Element = etree._Element  # noqa: SLF001 - lxml has no public name for its elements
+"""An element, for those who only pass it on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -34,6 +37,8 @@ MESSAGE = Limits(octets=128 * 1024, tags=1_000, equal_signs=1_000)
 """Of a protocol message, which anybody may send, many at once. Real ones have some ten elements."""
 DOCUMENT = Limits(octets=2 * 1024 * 1024, tags=40_000, equal_signs=40_000)
 """Of metadata, which somebody registers, and of what we wrote ourselves."""
+AGGREGATE = Limits(octets=20 * 1024 * 1024, tags=1_000_000, equal_signs=1_000_000)
+"""Of what a federation publishes: only what the operator names is read so. [SAMLMeta] 2.3.1."""
 
 ID_ATTRIBUTES = ("ID", "Id", "id", "AssertionID")
 WHITE_SPACE = " \t\r\n"
@@ -57,7 +62,7 @@ def parse(data: bytes, limits: Limits = MESSAGE) -> etree._Element:
         root = _tree(data)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise UnreadableMessage(f"not well-formed XML: {error}") from error
-    _check_bounds(root, limits)
+    _check_elements(root, limits)
     return root
 
 
@@ -131,7 +136,7 @@ def _parser() -> etree.XMLParser:
     )
 
 
-def _check_bounds(root: etree._Element, limits: Limits) -> None:
+def _check_elements(root: etree._Element, limits: Limits) -> None:
     seen: set[str] = set()
     for element, depth in _walk(root):
         if depth > limits.depth:

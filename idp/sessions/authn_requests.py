@@ -11,10 +11,11 @@ from sqlalchemy import Table, bindparam, null, select, update
 from idp.db import Database
 from idp.errors import ReplayedMessage, RequestRefused, UnknownFlow
 from idp.interfaces import IClock
+from idp.messages import AcceptedRequest, NameIDPolicy, RequestedAuthnContext
 from idp.purge import delete_in_chunks
 from idp.sessions.tables import AuthnRequestRow
 from idp.sessions.tokens import hashed, new_token
-from idp.types import AcceptedRequest, NameID, NameIDPolicy, RequestedAuthnContext, SsoSession
+from idp.types import NameID, SsoSession
 
 FLOW_LIFETIME = timedelta(minutes=60)
 """How long a sign-on waits for the person."""

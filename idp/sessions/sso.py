@@ -3,11 +3,12 @@
 What runs at every request is a Core statement built once: the ORM would cost more than the query.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, case, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from idp.context import origin
@@ -15,7 +16,9 @@ from idp.db import Database
 from idp.errors import SessionEnded
 from idp.interfaces import IAuditLog, IClock
 from idp.purge import delete_in_chunks
+from idp.sessions.served import fold
 from idp.sessions.tables import SpSessionRow, SsoSessionRow
+from idp.sessions.tasks import queue
 from idp.sessions.tokens import hashed, new_token
 from idp.types import NameID, SpSession, SsoSession, Subject
 
@@ -181,6 +184,7 @@ class SsoSessions:
             "sp_name_qualifier": name_id.sp_name_qualifier,
             "started_at": sp_session.started_at,
             "expires_at": sp_session.expires_at,
+            "kid": sp_session.kid,
         }
         renamed = {f"new_{name}": value for name, value in values.items()}
         with self._db.writing() as connection:
@@ -216,14 +220,35 @@ class SsoSessions:
         with self._db.writing() as connection:
             connection.execute(update(_sso).where(_sso.c.key == session.key).values(aia_until=None))
 
-    def close(self, session: SsoSession) -> None:
-        """See :class:`idp.interfaces.ISsoSessions`. Journalled as ``session.ended``, sign-out."""
+    def log_out(
+        self,
+        keys: Collection[str],
+        logout_id: int,
+        *,
+        due: datetime,
+        in_browser: str | None = None,
+        asked_by: str | None = None,
+        spared: Collection[int] = (),
+    ) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`."""
         with self._db.writing() as connection:
-            self._close(connection, session, "sign-out")
+            for session in _lock(connection, _sso.c.key.in_(keys)):
+                if self._end_sso(connection, _sso.c.key == session.key, "sign-out"):
+                    ended = self._end_sp(connection, _sp.c.sso_key == session.key)
+                    queue(
+                        connection,
+                        [row for row in ended if row["id"] not in spared],
+                        self._clock.now(),
+                        logout_id=logout_id,
+                        in_browser=session.key == in_browser,
+                        due=due,
+                    )
+                    self._ended(session.subject_id, asked_by, "sign-out")
 
     def replace(self, old: SsoSession, new: SsoSession) -> None:
         """See :class:`idp.interfaces.ISsoSessions`."""
         with self._db.writing() as connection:
+            _lock(connection, _sso.c.key.in_((old.key, new.key)))
             if old.subject_id == new.subject_id:
                 kept = {"choices": dict(old.choices), "aia_until": old.aia_until}
                 connection.execute(update(_sso).where(_sso.c.key == new.key).values(kept))
@@ -232,25 +257,21 @@ class SsoSessions:
                     .where(_sp.c.sso_key == old.key, _sp.c.ended_at.is_(None))
                     .values(sso_key=new.key)
                 )
-            self._close(connection, old, "replaced")
+            if self._end_sso(connection, _sso.c.key == old.key, "replaced"):
+                self._end_sp_and_tell(connection, _sp.c.sso_key == old.key)
+                self._ended(old.subject_id, None, "replaced")
 
     def end(self, subject_id: str, *, entity_id: str | None = None, reason: str) -> None:
         """See :class:`idp.interfaces.ISsoSessions`. Journalled when there was a session to end."""
+        of_subject = _sso.c.subject_id == subject_id
+        held = [_sp.c.subject_id == subject_id]
+        if entity_id is not None:
+            held.append(_sp.c.entity_id == entity_id)
         with self._db.writing() as connection:
-            ended = 0
-            of_subject = _sp.c.subject_id == subject_id
-            if entity_id is None:
-                ended = self._end_sso(connection, _sso.c.subject_id == subject_id, reason)
-                self._end_sp(connection, of_subject)
-            else:
-                ended = self._end_sp(connection, of_subject, _sp.c.entity_id == entity_id)
-            if ended:
+            _lock(connection, of_subject)
+            ended = 0 if entity_id else self._end_sso(connection, of_subject, reason)
+            if self._end_sp_and_tell(connection, *held) or ended:
                 self._ended(subject_id, entity_id, reason)
-
-    def _close(self, connection: Connection, session: SsoSession, reason: str) -> None:
-        if self._end_sso(connection, _sso.c.key == session.key, reason):
-            self._end_sp(connection, _sp.c.sso_key == session.key)
-            self._ended(session.subject_id, None, reason)
 
     def _ended(self, subject_id: str, entity_id: str | None, reason: str) -> None:
         self._audit.record(
@@ -268,25 +289,54 @@ class SsoSessions:
             .values(ended_at=now, end_reason=reason[:40], aia_until=None)
         ).rowcount
 
-    def _end_sp(self, connection: Connection, *which: Any) -> int:  # noqa: ANN401
+    def _end_sp(
+        self,
+        connection: Connection,
+        *which: Any,  # noqa: ANN401 - conditions
+    ) -> Sequence[RowMapping]:
+        """End SP sessions; returns those that were live, whose SPs are to be told."""
         now = self._clock.now()
-        return connection.execute(
-            update(_sp)
-            .where(*which, _sp.c.ended_at.is_(None), _sp.c.expires_at > now)
-            .values(ended_at=now)
-        ).rowcount
+        live = (_sp.c.ended_at.is_(None), _sp.c.expires_at > now)
+        statement = select(_sp).where(*which, *live).order_by(_sp.c.id).with_for_update()
+        rows = connection.execute(statement).mappings().all()
+        if rows:
+            ids = [row["id"] for row in rows]
+            connection.execute(update(_sp).where(_sp.c.id.in_(ids)).values(ended_at=now))
+        return rows
+
+    def _end_sp_and_tell(self, connection: Connection, *which: Any) -> int:  # noqa: ANN401
+        """End SP sessions, and let the worker tell their SPs; returns how many."""
+        rows = self._end_sp(connection, *which)
+        queue(connection, rows, self._clock.now())
+        return len(rows)
 
     def _live(self, **values: object) -> dict[str, object]:
         now = self._clock.now()
         return {**values, "now": now, "idle_since": now - self._idle}
 
 
+def _lock(connection: Connection, which: Any) -> Sequence[Row[str, str]]:  # noqa: ANN401
+    """The browser sessions that are not ended, until the commit nobody else's to change.
+
+    Whoever ends sessions locks these first and in this order, then their SP sessions: two that end
+    the same ones wait for one another, and never both at once.
+    """
+    return connection.execute(
+        select(_sso.c.key, _sso.c.subject_id)
+        .where(which, _sso.c.ended_at.is_(None))
+        .order_by(_sso.c.key)
+        .with_for_update(key_share=True)
+    ).all()
+
+
 def purge(db: Database, now: datetime) -> int:
     """Delete the sessions a day after their last possible use; returns how many.
 
-    Their SP sessions go with them.
+    Their SP sessions go with them, except with which key each SP was last answered.
     """
-    return delete_in_chunks(db, _sso, _sso.c.expires_at <= now - KEPT)
+    old = _sso.c.expires_at <= now - KEPT
+    fold(db, old)
+    return delete_in_chunks(db, _sso, old)
 
 
 def _session(row: RowMapping) -> SsoSession:
@@ -302,4 +352,5 @@ def _sp_session(row: RowMapping) -> SpSession:
         session_index=row["session_index"],
         started_at=row["started_at"],
         expires_at=row["expires_at"],
+        kid=row["kid"],
     )

@@ -36,7 +36,10 @@ class SpSessionRow(Base):
     """A session that an assertion opened at a service provider."""
 
     __tablename__ = "sp_session"
-    __table_args__ = (Index("ix_sp_session_entity_subject", "entity_id", "subject_id"),)
+    __table_args__ = (
+        Index("ix_sp_session_entity_subject", "entity_id", "subject_id"),
+        Index("ix_sp_session_name_id", "name_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sso_key: Mapped[str] = mapped_column(
@@ -52,6 +55,17 @@ class SpSessionRow(Base):
     started_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    kid: Mapped[str | None] = mapped_column(String(64))
+
+
+class KeyServedRow(Base):
+    """With which signing key an SP was last answered; of sessions that were purged."""
+
+    __tablename__ = "key_served"
+
+    entity_id: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    kid: Mapped[str] = mapped_column(String(64))
+    served_at: Mapped[datetime]
 
 
 class AuthnRequestRow(Base):
@@ -68,6 +82,58 @@ class AuthnRequestRow(Base):
     received_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     answered_at: Mapped[datetime | None]
+
+
+class LogoutRow(Base):
+    """A sign-out of a browser session; when an SP asked for it, its message ID (replay guard).
+
+    ``known`` is false when that SP named a person or a session that was never its own.
+    """
+
+    __tablename__ = "logout"
+    __table_args__ = (UniqueConstraint("entity_id", "message_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    flow: Mapped[str] = mapped_column(String(64), unique=True)
+    entity_id: Mapped[str | None] = mapped_column(String(1024))
+    message_id: Mapped[str | None] = mapped_column(String(256))
+    known: Mapped[bool] = mapped_column(default=True)
+    asked: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    started_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    answered_at: Mapped[datetime | None]
+
+
+class TaskRow(Base):
+    """An SP to tell that sessions are over.
+
+    ``logout_id`` is the sign-out in whose course it is told; None: the worker does. ``in_browser``:
+    the session was that of the browser that goes through the sign-out, which may carry messages.
+    """
+
+    __tablename__ = "task"
+    __table_args__ = (Index("ix_task_state_next_try_at", "state", "next_try_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    logout_id: Mapped[int | None] = mapped_column(
+        ForeignKey("logout.id", ondelete="SET NULL"), index=True
+    )
+    entity_id: Mapped[str] = mapped_column(String(1024))
+    subject_id: Mapped[str] = mapped_column(String(64))
+    name_id: Mapped[str] = mapped_column(String(512))
+    name_id_format: Mapped[str] = mapped_column(String(120))
+    name_qualifier: Mapped[str | None] = mapped_column(String(1024))
+    sp_name_qualifier: Mapped[str | None] = mapped_column(String(1024))
+    session_indexes: Mapped[list[str]] = mapped_column(JSON)
+    in_browser: Mapped[bool]
+    by_person: Mapped[bool]
+    state: Mapped[str] = mapped_column(String(20))
+    request_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    next_try_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    last_error: Mapped[str | None] = mapped_column(String(500))
 
 
 class NameIdRow(Base):

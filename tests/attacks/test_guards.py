@@ -11,10 +11,24 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.conftest import Street
-from tests.attacks.guards import answers, messages, requests, signatures
+from tests.attacks.guards import (
+    answers,
+    logout,
+    logout_answers,
+    messages,
+    requests,
+    signatures,
+)
 from tests.attacks.guards.guard import Guard
 
-GUARDS = [*signatures.GUARDS, *messages.GUARDS, *requests.GUARDS, *answers.GUARDS]
+GUARDS = [
+    *signatures.GUARDS,
+    *messages.GUARDS,
+    *requests.GUARDS,
+    *answers.GUARDS,
+    *logout.GUARDS,
+    *logout_answers.GUARDS,
+]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)

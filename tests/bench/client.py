@@ -82,6 +82,35 @@ class Client:
         self._ask("POST", form.action, urlencode(values), expected=303)
         self._ask("GET", "/", expected=200)
 
+    def cookie(self, name: str) -> str:
+        """The value of a cookie that the server gave."""
+        return self._cookies[name]
+
+    def form(self, path: str, form_id: str) -> dict[str, str]:
+        """What the form of this page would post.
+
+        Raises:
+            Unmeasurable: the page is not there.
+        """
+        page = html.fromstring(self._ask("GET", path, expected=200))
+        return dict(page.get_element_by_id(form_id).form_values())  # type: ignore[attr-defined]
+
+    def post(self, path: str, form: dict[str, str]) -> None:
+        """Post it; a redirection answers.
+
+        Raises:
+            Unmeasurable: another answer came.
+        """
+        self._ask("POST", path, urlencode(form), expected=303)
+
+    def get(self, path: str, *, status: int) -> bytes:
+        """The content of this address.
+
+        Raises:
+            Unmeasurable: it has another status.
+        """
+        return self._ask("GET", path, expected=status)
+
     def sign_ons(self, target: Target, count: int) -> Iterator[float]:
         """Sign on this many times, one after the other; gives the seconds of each.
 

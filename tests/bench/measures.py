@@ -1,4 +1,4 @@
-"""What is measured, in which order, against which goals: P1 to P4 and P8 of the product."""
+"""What is measured, in which order, against which goals: P1 to P4, P8, logout of the product."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
-from tests.bench import sign_in, storm, versus, yardstick
+from tests.bench import sign_in, single_logout, storm, versus, yardstick
 from tests.bench.client import Client, Target
 from tests.bench.meter import Meter, Watch
 from tests.bench.report import Load, Row
@@ -16,6 +16,7 @@ from tests.bench.yardstick import Unmeasurable
 from tests.common import postgres
 from tests.common.fake_sp import Received
 from tests.common.ports import free_port
+from tests.common.tls import Authority
 
 SIGN_ONS = 2000
 WARM_UP = 200
@@ -68,6 +69,7 @@ class Bench:
             self._other_shapes(world, server, client)
             self._sign_in(world, server)
         self._memory(watch)
+        self._single_logout(world)
         what = f"start of a worker, median of {STARTS}"
         self.rows.append(Row("P8", what, median(starts), SECONDS, 2))
         if self.meter.yardsticks[-1].has_ifma:
@@ -134,6 +136,11 @@ class Bench:
         self.rows.append(Row("P3", what, measured.rest, "ms", 12))
         what = f"one bcrypt check at cost {cost}"
         self.rows.append(Row("", what, measured.check, "ms"))
+
+    def _single_logout(self, world: World) -> None:
+        authority = Authority(self._folder)
+        with ours(world, {"SSL_CERT_FILE": str(authority.file)}) as server:
+            self.rows += single_logout.measure(world, server, authority, self.meter.say)
 
     def _storm(self, world: World, database: str) -> None:
         with ours(world, workers=storm.WORKERS) as server:

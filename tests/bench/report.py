@@ -31,6 +31,8 @@ P4        two workers as in `make run`. Sign-ons one after the other, with a pau
           to both, while another process posts passwords all the time: right ones, wrong ones, for
           logins that nobody has. Being told to come back is an error but for more people than
           threads. Server, client and storm share the processors.
+SLO       from the button to the last page, of a person with a session at ten applications that are
+          told by SOAP, in parallel; the dead one takes the connection and never answers.
 stock     the same attributes and key; no directory, session, journal or page. {fewest} sign-ons.
 
 {most:,} sign-ons a row, one after the other on one connection; NameID transient.

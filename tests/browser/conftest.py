@@ -121,7 +121,7 @@ class Visit:
 
     def hand_over(self) -> None:
         """Without JavaScript the hand-over page waits for its button."""
-        button = self.page.get_by_role("button", name="Continuer")
+        button = self.page.get_by_role("button", name="Continuer", exact=True)
         if not self.script and button.is_visible():
             button.click()
 

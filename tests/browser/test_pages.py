@@ -13,6 +13,7 @@ PUBLIC = {
     "accessibilite": "/accessibilite",
     "donnees-personnelles": "/donnees-personnelles",
     "mentions-legales": "/mentions-legales",
+    "aide-erreur": "/aide/erreur",
     "page-inconnue": "/nulle-part",
     "demande-illisible": "/saml/sso?SAMLRequest=x",
     "connexion-perdue": "/connexion?flow=perdu",

@@ -15,6 +15,7 @@ from views.demo.credentials import Credentials, credentials
 PORT = 7654
 IDP = "https://idp.example/saml/metadata"
 SSO = "https://idp.example/saml/sso"
+SLO = "https://idp.example/saml/slo"
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
@@ -23,7 +24,9 @@ METADATA = """<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadat
  xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="{idp}"><md:IDPSSODescriptor
  protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:KeyDescriptor
  use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate>
- </ds:X509Data></ds:KeyInfo></md:KeyDescriptor><md:SingleSignOnService
+ </ds:X509Data></ds:KeyInfo></md:KeyDescriptor><md:SingleLogoutService
+ Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{slo}"/>
+ <md:SingleSignOnService
  Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{sso}"/>
  </md:IDPSSODescriptor></md:EntityDescriptor>"""
 
@@ -41,7 +44,7 @@ ASSERTION = """<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion
  Recipient="{recipient}" NotOnOrAfter="{end}"{answers}/></saml:SubjectConfirmation></saml:Subject>
  <saml:Conditions NotBefore="{begin}" NotOnOrAfter="{end}"><saml:AudienceRestriction>
  <saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions>
- <saml:AuthnStatement AuthnInstant="{now}" SessionIndex="s1"><saml:AuthnContext>
+ <saml:AuthnStatement AuthnInstant="{now}" SessionIndex="{session_index}"><saml:AuthnContext>
  <saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password
  </saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>
  {attributes}</saml:Assertion>"""
@@ -69,6 +72,7 @@ class Wish:
     encrypt: bool = False
     assertions: int = 1
     sub_status: str = ""
+    session_index: str = "s1"
 
 
 class FakeIdp:
@@ -79,7 +83,9 @@ class FakeIdp:
         self.pair = credentials(var, "idp")
 
     def metadata(self) -> str:
-        return METADATA.format(idp=IDP, sso=SSO, certificate=self.pair.certificate_base64())
+        return METADATA.format(
+            idp=IDP, sso=SSO, slo=SLO, certificate=self.pair.certificate_base64()
+        )
 
     def response(self, wish: Wish) -> str:
         """Base64 of the Response."""
@@ -108,11 +114,11 @@ class FakeIdp:
         )
         for element in root.findall(f"{{{SAML}}}Assertion"):
             if wish.sign_assertion:
-                _sign(element, self.pair)
+                sign(element, self.pair)
             if wish.encrypt:
                 _encrypt(element, credentials(self.var, wish.application.name))
         if wish.sign_response:
-            _sign(root, self.pair)
+            sign(root, self.pair)
         return root
 
     @staticmethod
@@ -129,6 +135,7 @@ class FakeIdp:
             audience=wish.audience or wish.application.entity_id(PORT),
             answers=_answers(answered),
             attributes=_statement(wish.attributes),
+            session_index=wish.session_index,
         )
 
 
@@ -150,7 +157,7 @@ def _instant(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _sign(element: etree._Element, pair: Credentials) -> None:
+def sign(element: etree._Element, pair: Credentials) -> None:
     signature = xmlsec.template.create(
         element, xmlsec.Transform.EXCL_C14N, xmlsec.Transform.RSA_SHA256, ns="ds"
     )

@@ -2,10 +2,12 @@
 
 It builds AuthnRequests with lxml, signs and verifies with libxmlsec1, and reads a hand-over page
 the way a browser would. Every check that an SP must make is made: what it accepts, an SP accepts.
+What it reads validates against the standards' schemas.
 """
 
 import zlib
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -19,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree, html
 
+from tests.common import schemas
+
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
 DS = "http://www.w3.org/2000/09/xmldsig#"
@@ -29,6 +33,7 @@ NS = {
     "xenc": "http://www.w3.org/2001/04/xmlenc#",
     "md": "urn:oasis:names:tc:SAML:2.0:metadata",
 }
+BINDINGS = "urn:oasis:names:tc:SAML:2.0:bindings"
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 
@@ -81,12 +86,15 @@ class FakeSP:
         signs: bool = False,
         encrypts: bool = False,
         idp_sso: str = "http://localhost:6543/saml/sso",
+        slo: Sequence[str] = (),
     ) -> None:
+        """``slo`` are the bindings by which it takes a logout, such as ``HTTP-Redirect``."""
         self.entity_id = f"https://{name}.example/metadata"
         self.acs = f"https://{name}.example/acs"
         self.signs = signs
         self.encrypts = encrypts
         self.idp_sso = idp_sso
+        self.slo = {binding: f"https://{name}.example/slo/{binding}" for binding in slo}
         self.private_key, self.certificate = key_pair(name)
         self.seen_assertions: set[str] = set()
 
@@ -101,10 +109,14 @@ class FakeSP:
             "</md:KeyDescriptor>"
             for use in uses
         )
+        services = "".join(
+            f'<md:SingleLogoutService Binding="{BINDINGS}:{binding}" Location="{location}"/>'
+            for binding, location in self.slo.items()
+        )
         return (
             f'<md:EntityDescriptor xmlns:md="{NS["md"]}" entityID="{self.entity_id}">'
             f'<md:SPSSODescriptor protocolSupportEnumeration="{SAMLP}"'
-            f' AuthnRequestsSigned="{str(self.signs).lower()}">{keys}'
+            f' AuthnRequestsSigned="{str(self.signs).lower()}">{keys}{services}'
             '<md:AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"'
             f' Location="{self.acs}" index="0" isDefault="true"/>'
             '<md:AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"'
@@ -136,9 +148,10 @@ class FakeSP:
         self, request: etree._Element, relay_state: str | None = None, *, sign: bool | None = None
     ) -> str:
         """The query of a Redirect request, signed when this SP signs."""
+        parameter = "SAMLResponse" if request.tag.endswith("Response") else "SAMLRequest"
         compressor = zlib.compressobj(wbits=-15)
         deflated = compressor.compress(etree.tostring(request)) + compressor.flush()
-        query = f"SAMLRequest={quote_plus(b64encode(deflated))}"
+        query = f"{parameter}={quote_plus(b64encode(deflated))}"
         if relay_state is not None:
             query += f"&RelayState={quote_plus(relay_state)}"
         if sign if sign is not None else self.signs:
@@ -155,7 +168,8 @@ class FakeSP:
         """The form of a POST request, with an enveloped signature when this SP signs."""
         if sign if sign is not None else self.signs:
             self.sign(request)
-        form = {"SAMLRequest": b64encode(etree.tostring(request)).decode()}
+        parameter = "SAMLResponse" if request.tag.endswith("Response") else "SAMLRequest"
+        form = {parameter: b64encode(etree.tostring(request)).decode()}
         if relay_state is not None:
             form["RelayState"] = relay_state
         return form
@@ -180,7 +194,7 @@ class FakeSP:
         """The action, the Response and the RelayState of a hand-over page."""
         form = html.fromstring(page).forms[0]
         fields = dict(form.form_values())
-        response = etree.fromstring(b64decode(fields["SAMLResponse"], validate=True))
+        response = schemas.read(b64decode(fields["SAMLResponse"], validate=True))
         return form.action, response, fields.get("RelayState")
 
     def consume(
@@ -229,7 +243,7 @@ class FakeSP:
         manager.add_key(xmlsec.Key.from_memory(self.private_key, xmlsec.KeyFormat.PEM))
         data = encrypted[0].find("xenc:EncryptedData", NS)
         decrypted = xmlsec.EncryptionContext(manager).decrypt(data)
-        return etree.fromstring(etree.tostring(decrypted, method="c14n", exclusive=True))
+        return schemas.read(etree.tostring(decrypted, method="c14n", exclusive=True))
 
     def _check_conditions(
         self, assertion: etree._Element, now: datetime, request_id: str | None

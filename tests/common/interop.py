@@ -11,7 +11,7 @@ from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +22,7 @@ from directory.services import build as build_directory
 from directory.services.accounts import Person
 from directory.services.assignments import Grant
 from idp import cli, log, migrations
+from idp.keys import KeyUse
 from idp.services import Services, build, import_models
 from idp.settings import from_file
 from tests.common.ports import free_port
@@ -45,6 +46,7 @@ PEOPLE = {
     "lea": ("Léa-Maëlle", "Noël d'Œuvreçaÿ"),
     "ali": ("Ali", "Ben Saïd"),
     "zoe": ("Zoé", "Sans-Droit"),
+    "eva": ("Ève", "Déconnexion"),
 }
 STRUCTURES = {"vitry": "Ville de Vitry-sur-Œuvre", "ivry": "Ville d'Ivry"}
 HELD = {
@@ -52,6 +54,8 @@ HELD = {
     ("ali", "vitry"): ("gest", "lect"),
     ("ali", "ivry"): ("lect",),
     ("zoe", "vitry"): (),
+    # Signs out: sessions that other tests leave open at mod_auth_mellon are none of hers.
+    ("eva", "vitry"): ("gest", "lect", "paie"),
 }
 
 
@@ -179,7 +183,8 @@ def _prepared(var: Path, port: int) -> Iterator[World]:
     (var / OFFSET_FILE).write_text(str(MADE_BEFORE), encoding="ascii")
     services = build(settings, clock=OffsetClock(var))
     try:
-        services.keys.promote(services.keys.generate())
+        for use in KeyUse:
+            services.keys.promote(services.keys.generate(use))
         world = World(config, url, var, services, build_directory(services.core))
         _fill(world.directory)
         (var / OFFSET_FILE).unlink()
@@ -245,6 +250,22 @@ class Visitor(WebVisitor):
         assert page.url.startswith(f"{self._world.url}/connexion"), (page.url, page.body)
         assert page.status == 200, page.text
         return self.submit(page, {"login": mail(person), "password": PASSWORD})
+
+    def sign_out(self) -> Page:
+        """Sign out from the portal, and go to each application that the browser is to tell."""
+        return self.tell(self.submit(self.go(f"{self._world.url}/deconnexion"), {}))
+
+    def tell(self, page: Page) -> Page:
+        """Go to each application that our page says is to be told; ends on the last page."""
+        for _ in SITES:
+            if urlsplit(page.url).path != "/deconnexion/suite":
+                break
+            page = self.click(page, "/deconnexion/application")
+        return page
+
+    def is_signed_in(self) -> bool:
+        """Whether the portal knows this browser."""
+        return urlsplit(self.go(f"{self._world.url}/").url).path == "/"
 
     def reach(self, url: str, person: str) -> Page:
         """Type an address that leads to the sign-in page, and sign in."""

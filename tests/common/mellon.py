@@ -23,6 +23,7 @@ from tests.common.sp_sites import (
     POST,
     REDIRECT,
     SITES,
+    SOAP,
     Names,
     RealSP,
     Session,
@@ -61,11 +62,13 @@ METADATA = """\
   <SPSSODescriptor AuthnRequestsSigned="{signs}" WantAssertionsSigned="true"
       protocolSupportEnumeration="{samlp}">
     {keys}
+    {logout}
     <NameIDFormat>{format}</NameIDFormat>
     <AssertionConsumerService index="0" isDefault="true" Binding="{post}" Location="{acs}"/>
   </SPSSODescriptor>
 </EntityDescriptor>
 """
+LOGOUT = '<SingleLogoutService Binding="{binding}" Location="{location}"/>'
 KEY = """<KeyDescriptor use="{use}"><KeyInfo xmlns="{ds}"><X509Data><X509Certificate>{certificate}
 </X509Certificate></X509Data></KeyInfo></KeyDescriptor>"""
 
@@ -91,6 +94,14 @@ class Mellon(RealSP):
         """See :class:`RealSP`."""
         query = {"ReturnTo": target, **({"IsPassive": "true"} if passive else {})}
         return f"{self.base}/{site.name}/mellon/login?{urlencode(query)}"
+
+    def logout(self, site: Site, *, target: str) -> str:
+        """See :class:`RealSP`: by Redirect, whatever the site."""
+        return f"{self.slo(site)}?{urlencode({'ReturnTo': target})}"
+
+    def slo(self, site: Site) -> str:
+        """Where it is told of a logout, by whatever binding."""
+        return f"{self.base}/{site.name}/mellon/logout"
 
     def acs(self, site: Site) -> str:
         """See :class:`RealSP`."""
@@ -173,11 +184,22 @@ def _write_metadata(folder: Path, program: Mellon, site: Site, certificate: byte
             keys="".join(
                 KEY.format(use=use, ds=DS, certificate=text) for use in ("signing", "encryption")
             ),
+            logout="".join(
+                LOGOUT.format(binding=binding, location=program.slo(site))
+                for binding in _logout_bindings(site)
+            ),
             format=site.names.urn,
             acs=program.acs(site),
         ),
         encoding="utf-8",
     )
+
+
+def _logout_bindings(site: Site) -> tuple[str, ...]:
+    """It answers no POST by the browser; what its own metadata offers is SOAP and Redirect."""
+    if site.logout is None:
+        return ()
+    return (SOAP, REDIRECT) if site.logout == SOAP else (REDIRECT,)
 
 
 def _location(folder: Path, program: Mellon, site: Site) -> str:

@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING
 
 from idp.errors import AccountUnusable, AlreadyExists, BadCredentials, NotFound
 from idp.interfaces import IClock
-from idp.types import (
-    Entitlement,
-    HeldRole,
-    NotEntitled,
-    Profile,
-    Referent,
-    RoleLine,
-    Subject,
-    Tile,
-)
+from idp.types import Entitlement, HeldRole, NotEntitled, Profile, Referent, RoleLine, Subject, Tile
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -181,6 +172,10 @@ class MemoryDirectory:
         account = self._accounts[subject_id]
         account.password = self._hash(password)
         account.subject = replace(account.subject, password_changed_at=self._clock.now())
+
+    def change_mail(self, subject_id: str, mail: str) -> None:
+        account = self._accounts[subject_id]
+        account.subject = replace(account.subject, login=mail)
 
     def last_sign_in_at(self, subject_id: str) -> datetime | None:
         return self._accounts[subject_id].last_sign_in_at

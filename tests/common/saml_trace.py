@@ -16,7 +16,7 @@ from tests.common.web_visitor import Page
 
 @dataclass(frozen=True)
 class Request:
-    """An AuthnRequest as an SP sent it."""
+    """A message as the browser carried it: an AuthnRequest, or one of a logout."""
 
     binding: str
     xml: etree._Element
@@ -68,18 +68,30 @@ class Response:
 
 
 def requests(trace: Iterable[Page]) -> list[Request]:
-    """The AuthnRequests in this trace, in order."""
-    found = []
-    for page in trace:
-        query = dict(parse_qsl(urlsplit(page.url).query))
-        if "SAMLRequest" in page.fields:
-            root = etree.fromstring(b64decode(page.fields["SAMLRequest"]))
-            signed = root.find("ds:Signature", NS) is not None
-            found.append(Request(POST, root, signed))
-        elif "SAMLRequest" in query:
-            root = etree.fromstring(inflated(query["SAMLRequest"]))
-            found.append(Request(REDIRECT, root, "Signature" in query))
-    return found
+    """The AuthnRequests and LogoutRequests in this trace, in order."""
+    return [found for page in trace if (found := _carried(page, "SAMLRequest")) is not None]
+
+
+def logout_messages(trace: Iterable[Page], sender: str) -> list[Request]:
+    """What this entityID said about a logout in this trace, in order."""
+    found = [_carried(page, name) for page in trace for name in ("SAMLRequest", "SAMLResponse")]
+    return [
+        one
+        for one in found
+        if one is not None
+        and etree.QName(one.xml).localname in {"LogoutRequest", "LogoutResponse"}
+        and one.xml.findtext("saml:Issuer", namespaces=NS) == sender
+    ]
+
+
+def _carried(page: Page, name: str) -> Request | None:
+    query = dict(parse_qsl(urlsplit(page.url).query))
+    if name in page.fields:
+        root = etree.fromstring(b64decode(page.fields[name]))
+        return Request(POST, root, root.find("ds:Signature", NS) is not None)
+    if name in query:
+        return Request(REDIRECT, etree.fromstring(inflated(query[name])), "Signature" in query)
+    return None
 
 
 def responses(trace: Iterable[Page]) -> list[Response]:

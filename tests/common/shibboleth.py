@@ -10,15 +10,29 @@ import shutil
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from lxml import etree
+
 from tests.common import apache
 from tests.common.apache import Apache, LogTail
-from tests.common.fake_sp import key_pair
+from tests.common.fake_sp import NS, key_pair
 from tests.common.processes import running as process_running
-from tests.common.sp_sites import BASIC_NAMES, SITES, Names, RealSP, Session, Site, names_sent
+from tests.common.sp_sites import (
+    BASIC_NAMES,
+    POST,
+    REDIRECT,
+    SITES,
+    SOAP,
+    Names,
+    RealSP,
+    Session,
+    Site,
+    names_sent,
+)
 
 PROGRAM = Path("/usr/sbin/shibd")
 SYSTEM = Path("/etc/shibboleth")
@@ -45,7 +59,8 @@ CONFIGURATION = """\
   <InProcess logger="native.logger"/>
   <UnixListener address="{socket}"/>
   <RequestMapper type="Native"><RequestMap/></RequestMapper>
-  <ApplicationDefaults entityID="{base}/default" homeURL="{base}/plain/open">
+  <ApplicationDefaults entityID="{base}/default" homeURL="{base}/plain/open"
+      requireConfidentiality="false">
     {sessions}
     <Errors supportContact="root@localhost"/>
     <MetadataProvider type="XML" validate="true" url="{idp}" backingFilePath="idp.xml">
@@ -67,11 +82,12 @@ SESSIONS = """\
     checkAddress="false" handlerSSL="false" cookieProps="; path={path}/; HttpOnly"
     redirectLimit="exact">
   <SSO entityID="{idp}" outgoingBindings="{binding}" ignoreNoPassive="true">SAML2</SSO>
+  <Logout outgoingBindings="{logout}" signing="true">SAML2 Local</Logout>
   <Handler type="MetadataGenerator" Location="/Metadata" signing="false"/>
 </Sessions>"""
 APPLICATION = """\
 <ApplicationOverride id="{name}" entityID="{entity_id}" signing="{signing}"
-    encryption="false">
+    encryption="{encryption}">
   {sessions}
 </ApplicationOverride>
 """
@@ -120,9 +136,14 @@ class Shibboleth(RealSP):
         self._apache_log = LogTail(server.error_log)
 
     def metadata(self, site: Site) -> bytes:
-        """See :class:`RealSP`: what its generator writes."""
+        """See :class:`RealSP`: what its generator writes, less the ways of logout not wanted."""
         with urlopen(self._handler(site, "Metadata"), timeout=30) as answer:  # noqa: S310 - http
-            return bytes(answer.read())
+            root = etree.fromstring(answer.read())
+        wanted = (SOAP, REDIRECT, POST) if site.logout == SOAP else (site.logout,)
+        for service in list(root.iter(f"{{{NS['md']}}}SingleLogoutService")):
+            if service.get("Binding") not in wanted:
+                service.getparent().remove(service)
+        return etree.tostring(root)
 
     def login(self, site: Site, *, target: str, passive: bool = False, force: bool = False) -> str:
         """See :class:`RealSP`; ``force`` asks for the password again."""
@@ -130,6 +151,10 @@ class Shibboleth(RealSP):
         query |= {"isPassive": "true"} if passive else {}
         query |= {"forceAuthn": "true"} if force else {}
         return f"{self._handler(site, 'Login')}?{urlencode(query)}"
+
+    def logout(self, site: Site, *, target: str) -> str:
+        """See :class:`RealSP`."""
+        return f"{self._handler(site, 'Logout')}?{urlencode({'return': target})}"
 
     def acs(self, site: Site) -> str:
         """See :class:`RealSP`."""
@@ -239,12 +264,20 @@ def _configuration(server: Apache, idp: str) -> str:
         APPLICATION.format(
             name=site.name,
             entity_id=program.entity_id(site),
-            signing="front" if site.signs else "false",
-            sessions=SESSIONS.format(path=f"/{site.name}", idp=idp, binding=site.binding),
+            # "back" is for what it asks by SOAP; <Logout> says it for the browser.
+            signing="true" if site.signs else "back",
+            # What it encrypts of a LogoutRequest is the NameID.
+            encryption="true" if site.encrypt == "always" else "false",
+            sessions=_sessions(site, idp),
         )
         for site in SITES.values()
     )
-    default = SESSIONS.format(path="/default", idp=idp, binding=SITES["plain"].binding)
+    default = _sessions(replace(SITES["plain"], name="default"), idp)
     return CONFIGURATION.format(
         socket=socket, base=server.base, idp=idp, sessions=default, applications=applications
     )
+
+
+def _sessions(site: Site, idp: str) -> str:
+    asked = SOAP if site.asks_by_soap else site.binding
+    return SESSIONS.format(path=f"/{site.name}", idp=idp, binding=site.binding, logout=asked)

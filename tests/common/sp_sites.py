@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 ROLE, STRUCTURE = "role", "structure"
 
 
@@ -32,11 +33,17 @@ class Names(StrEnum):
 
 @dataclass(frozen=True)
 class Site:
-    """One service provider. The last six are options of ``convergences sp add``."""
+    """One service provider. The last six are options of ``convergences sp add``.
+
+    ``logout`` is the binding by which it is told of a logout, None when it offers none; with SOAP,
+    Redirect too. ``asks_by_soap``: it asks for one without the browser, where it can.
+    """
 
     name: str
     binding: str = REDIRECT
     signs: bool = False
+    logout: str | None = REDIRECT
+    asks_by_soap: bool = False
     names: Names = Names.TRANSIENT
     attributes: str = "basic"
     sign: str = "both"
@@ -58,13 +65,14 @@ SITES = {
     site.name: site
     for site in (
         Site("plain"),
-        Site("signed", signs=True, names=Names.PERSISTENT, refusals="status"),
-        Site("generated", signs=True, encrypt="auto"),
-        Site("posted", POST, names=Names.UNSPECIFIED, sign="response"),
+        Site("signed", signs=True, logout=SOAP, names=Names.PERSISTENT, refusals="status"),
+        Site("generated", signs=True, logout=SOAP, encrypt="auto"),
+        Site("posted", POST, logout=POST, names=Names.UNSPECIFIED, sign="response"),
         Site(
             "posted-signed",
             POST,
             signs=True,
+            logout=POST,
             names=Names.EMAIL,
             attributes="uri",
             sign="assertion",
@@ -72,6 +80,7 @@ SITES = {
         Site(
             "encrypted",
             signs=True,
+            logout=SOAP,
             names=Names.PERSISTENT,
             attributes="uri",
             encrypt="always",
@@ -79,12 +88,14 @@ SITES = {
         Site(
             "sealed",
             POST,
+            logout=SOAP,
+            asks_by_soap=True,
             attributes="net-cap",
             sign="assertion",
             encrypt="always",
             refusals="status",
         ),
-        Site("scoped", names=Names.EMAIL, structures="scoped"),
+        Site("scoped", logout=None, names=Names.EMAIL, structures="scoped"),
         Site("parallel", attributes="site", structures="parallel"),
     )
 }
@@ -139,6 +150,10 @@ class RealSP(ABC):
     @abstractmethod
     def login(self, site: Site, *, target: str, passive: bool = False) -> str:
         """The address that starts a sign-on and ends at ``target``."""
+
+    @abstractmethod
+    def logout(self, site: Site, *, target: str) -> str:
+        """The address that starts a logout and ends at ``target``."""
 
     @abstractmethod
     def acs(self, site: Site) -> str:

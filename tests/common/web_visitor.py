@@ -73,6 +73,10 @@ class WebVisitor:
         """Fill a form of this page in and send it; ends on the first page that wants a person."""
         return self._arrive(self._send(page, page.forms[number], values))
 
+    def forget(self, url: str) -> None:
+        """Lose the cookies of this address's host."""
+        self._cookies.pop(urlsplit(url).hostname or "", None)
+
     def request(
         self,
         method: str,

@@ -1,5 +1,6 @@
 """What every ``IDirectory`` must do: the text of idp/interfaces.py, one test after another."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -211,6 +212,23 @@ class DirectoryContract:
             found.append(directory.find_subject(person) is not None)
             clock.advance(DAY)
         assert found == [False, True, False]
+
+    def test_a_subjects_id_may_be_sent_to_an_sp_and_outlives_his_address_and_structure(
+        self, directory: Directory, person: str, membership: str
+    ) -> None:
+        """[SAMLSubj] 3.3; "Leila" or "leila@ville-a.fr" must not be read in it."""
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9=-]{0,126}", person)
+        assert "leila" not in person.lower()
+        directory.change_mail(person, "l.martin@ville-b.fr")
+        directory.remove_membership(membership)
+        directory.assign(directory.add_membership(person, "b"), "bip", "redacteur")
+        subject = directory.authenticate("l.martin@ville-b.fr", PASSWORD)
+        assert (subject.id, subject.login) == (person, "l.martin@ville-b.fr")
+        found = directory.entitlements(person, BIP)
+        assert isinstance(found, tuple)
+        assert [(one.subject_id, one.mail) for one in found] == [(person, "l.martin@ville-b.fr")]
+        another = directory.add_account("leila@ville-a.fr")
+        assert another.lower() != person.lower(), "never reassigned, whoever gets the old address"
 
     # --- entitlements ------------------------------------------------------------------------
 

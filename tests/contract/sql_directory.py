@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 from directory.authorisation import OPERATOR
 from directory.models import Account, Application, Membership, Structure
 from directory.plugin import SqlDirectory
+from directory.search import mail_key
 from directory.services import build
 from directory.services.accounts import Person
 from directory.services.assignments import Grant
@@ -69,6 +70,9 @@ class FilledSqlDirectory(SqlDirectory):
 
     def set_password(self, subject_id: str, password: str) -> None:
         self._services.accounts.set_password(OPERATOR, self._mail(subject_id), password)
+
+    def change_mail(self, subject_id: str, mail: str) -> None:
+        self._set(subject_id, mail=mail, mail_key=mail_key(mail))
 
     def last_sign_in_at(self, subject_id: str) -> datetime | None:
         with self._core.db.reading() as session:

@@ -51,9 +51,16 @@ class World:
         return self.clock.now()
 
     def add_sp(
-        self, code: str, label: str, choice: Choice, *, signs: bool = False, encrypts: bool = False
+        self,
+        code: str,
+        label: str,
+        choice: Choice,
+        *,
+        signs: bool = False,
+        encrypts: bool = False,
+        slo: tuple[str, ...] = (),
     ) -> FakeSP:
-        sp = FakeSP(code, signs=signs, encrypts=encrypts, idp_sso=SSO)
+        sp = FakeSP(code, signs=signs, encrypts=encrypts, idp_sso=SSO, slo=slo)
         Registry(self.services.core).add(sp.metadata(), choice, application=code)
         self.directory.add_application(code, label, entity_id=sp.entity_id)
         self.directory.add_role(code, "gest", "Gestionnaire")

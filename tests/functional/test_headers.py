@@ -23,7 +23,11 @@ from tests.functional.test_permissions import CSRF_COOKIE, TABLE, Row, ask, row_
 pytestmark = pytest.mark.sqlite_only
 
 EVIL = "evil.example"
-STORED = {"static": "no-cache", "saml_metadata": "public, max-age=300"}
+STORED = {
+    "static": "no-cache",
+    "logo": "public, max-age=3600",
+    "saml_metadata": "public, max-age=300",
+}
 REQUEST_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -142,6 +146,7 @@ def test_a_database_that_is_gone_is_a_503_everywhere(
     visitor.app.get("/connexion")
     visitor.sign_in("agent")
     visitor.app.get("/saml/metadata")
+    visitor.app.set_cookie("depart", "a-sign-out")
     rows = [filled(row, world) for row in TABLE]
     gone = create_engine("sqlite:////nowhere/at/all.sqlite")
     monkeypatch.setattr(world.services.db, "engine", gone)
@@ -150,7 +155,7 @@ def test_a_database_that_is_gone_is_a_503_everywhere(
         # Captured: drawing this many tracebacks takes a minute.
         with capture_logs() as lines:
             answer = ask(visitor, row, world, csrf_token=visitor.app.cookies[CSRF_COOKIE])
-        if row.route in {"healthz", "metrics", "static"}:
+        if row.route in {"healthz", "metrics", "static", "logo"}:
             assert answer.status_int == 200
         elif row.route == "readyz":
             assert answer.status_int == 503
@@ -166,7 +171,9 @@ def filled(row: Row, world: World) -> Row:
     """The row with everything made that needs a database."""
     form = {name: made if isinstance(made, str) else made(world) for name, made in row.form.items()}
     path = row.path.format(row.fill(world)) if row.fill else row.path
-    return replace(row, path=path, fill=None, form=form)
+    body = row.xml(world) if row.xml else None
+    xml = (lambda _: body) if body else None
+    return replace(row, path=path, fill=None, form=form, xml=xml)
 
 
 # --- cookies -----------------------------------------------------------------------------------

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
 import pytest
+from lxml import etree
 from webtest import TestApp, TestResponse
 
+from idp.messages import AcceptedRequest
 from idp.settings import Settings
-from idp.types import AcceptedRequest
+from tests.common.fake_slo import envelope, logout_request
+from tests.common.fake_sp import SAML, Received
 from tests.functional.conftest import PASSWORD, Visitor, World
 
 pytestmark = pytest.mark.sqlite_only
@@ -25,7 +28,7 @@ BASE = "http://localhost:6543"
 SIGN_IN = "303 /connexion"
 EXPIRED = "303 /connexion?avis=session-terminee"
 SIGNED_OUT = "303 /deconnexion/terminee"
-SIGNED_OUT = "303 /deconnexion/terminee"
+NEXT = "303 /deconnexion/suite"
 ON_THE_WAY = "303 /connexion?flow="
 GO_ON = "303 /saml/sso/suite?flow="
 
@@ -52,6 +55,33 @@ def a_message(world: World) -> str:
     return sp.post_form(sp.authn_request(now=world.now))["SAMLRequest"]
 
 
+def a_logout_request(world: World, path: str = "/saml/slo") -> etree._Element:
+    """A LogoutRequest of BIP's, which signs, for a session that nobody has."""
+    nobody = Received("nobody", "", {}, "_0", "", world.now, None, None, etree.Element("x"))
+    request = logout_request(
+        world.sps["bip"], nobody, now=world.now, indexes=(), Destination=BASE + path
+    )
+    del request.find(f"{{{SAML}}}NameID").attrib["Format"]
+    return request
+
+
+def a_logout(world: World) -> str:
+    """That by Redirect."""
+    return world.sps["bip"].redirect_query(a_logout_request(world))
+
+
+def a_logout_message(world: World) -> str:
+    """That by POST."""
+    return world.sps["bip"].post_form(a_logout_request(world))["SAMLRequest"]
+
+
+def a_soap_logout(world: World) -> str:
+    """That by SOAP."""
+    request = a_logout_request(world, "/saml/slo/soap")
+    world.sps["bip"].sign(request)
+    return envelope(request).decode()
+
+
 def a_membership(world: World) -> str:
     """The agent's own."""
     return world.memberships["agent/vitry"]
@@ -62,7 +92,8 @@ class Row:
     """What each person gets: a status, and for a redirection where it leads.
 
     ``fill`` fills the ``{}`` of the path in; a value of ``form`` may be made the same way.
-    ``csrf`` is false where another site's form is the normal case. A person whose account was
+    ``csrf`` is false where another site's form is the normal case; ``xml`` makes a body that is no
+    form. A person whose account was
     locked a moment ago is a stranger.
     """
 
@@ -75,6 +106,7 @@ class Row:
     fill: Filler | None = None
     form: dict[str, str | Filler] = field(default_factory=dict)
     csrf: bool = True
+    xml: Filler | None = None
 
     def expected(self, who: str) -> str:
         """A status, and where it leads."""
@@ -96,6 +128,8 @@ SOMEBODY: dict[str, str | Filler] = {"login": "referent@demo.example", "password
 CHOICE: dict[str, str | Filler] = {"flow": a_flow, "membership": a_membership}
 MESSAGE: dict[str, str | Filler] = {"SAMLRequest": a_message}
 FLOW: dict[str, str | Filler] = {"flow": a_flow}
+TASK: dict[str, str | Filler] = {"task": "1"}
+LOGOUT: dict[str, str | Filler] = {"SAMLRequest": a_logout_message}
 
 TABLE = (
     # route, method, path, what a stranger, the agent, a person without a role there gets
@@ -103,7 +137,11 @@ TABLE = (
     Row("sign_in", "GET", "/connexion", "200", "303 /", "303 /"),
     Row("sign_in", "POST", "/connexion", "303 /", "303 /", "303 /", form=SOMEBODY),
     Row("sign_out", "GET", "/deconnexion", SIGN_IN, "200", "200"),
-    Row("sign_out", "POST", "/deconnexion", EXPIRED, SIGNED_OUT, SIGNED_OUT),
+    Row("sign_out", "POST", "/deconnexion", EXPIRED, NEXT, NEXT),
+    # without the cookie of a sign-out under way, which the form above gives
+    Row("sign_out_next", "GET", "/deconnexion/suite", SIGNED_OUT, SIGNED_OUT, SIGNED_OUT),
+    Row("sign_out_application", "GET", "/deconnexion/application", NEXT, NEXT, NEXT),
+    Row("sign_out_skip", "POST", "/deconnexion/passer", NEXT, NEXT, NEXT, form=TASK),
     Row("signed_out", "GET", "/deconnexion/terminee", "200", "303 /", "303 /"),
     Row("profile", "GET", "/profil", SIGN_IN, "200", "200"),
     # before the tile is clicked, which the last of these does
@@ -117,7 +155,21 @@ TABLE = (
     Row("saml_continue", "GET", CONTINUE, ON_THE_WAY, "200", "403", a_flow),
     Row("saml_structure", "GET", STRUCTURE + "?flow={}", GO_ON, "200", GO_ON, a_flow),
     Row("saml_structure", "POST", STRUCTURE, GO_ON, GO_ON, GO_ON, form=CHOICE),
+    Row("saml_slo", "GET", "/saml/slo?{}", NEXT, NEXT, NEXT, a_logout),
+    Row("saml_slo", "POST", "/saml/slo", NEXT, NEXT, NEXT, form=LOGOUT, csrf=False),
+    Row(
+        "saml_slo_soap",
+        "POST",
+        "/saml/slo/soap",
+        "200",
+        "200",
+        "200",
+        csrf=False,
+        xml=a_soap_logout,
+    ),
     Row("saml_cancel", "POST", "/saml/sso/annuler", "200", "200", "200", form=FLOW),
+    open_to_all("help_failed", "/aide/erreur"),
+    open_to_all("logo", "/logo"),
     open_to_all("accessibility", "/accessibilite"),
     open_to_all("personal_data", "/donnees-personnelles"),
     open_to_all("legal", "/mentions-legales"),
@@ -159,6 +211,9 @@ def ask(visitor: Visitor, row: Row, world: World, **fields: str) -> TestResponse
     path = row.path.format(row.fill(world)) if row.fill else row.path
     if row.method != "POST":
         return visitor.app.request(path, method=row.method, expect_errors=True)
+    if row.xml is not None:
+        body = row.xml(world)
+        return visitor.app.post(path, body, content_type="text/xml", expect_errors=True)
     form = {name: made if isinstance(made, str) else made(world) for name, made in row.form.items()}
     return visitor.app.post(path, form | fields, expect_errors=True)
 

@@ -43,7 +43,7 @@ def form(data: bytes) -> bool:
 def _bounded(message: bindings.Message) -> None:
     limit = bindings.MAX_INFLATED if message.binding is Binding.REDIRECT else bindings.MAX_ENCODED
     demand(len(message.xml) <= limit, "a bounded message")
-    demand(len((message.relay_state or "").encode()) <= bindings.MAX_RELAY_STATE, "RelayState")
+    demand(len((message.relay_state or "").encode()) <= bindings.LONGEST_RELAY_STATE, "RelayState")
 
 
 def request(data: bytes) -> bool:

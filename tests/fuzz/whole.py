@@ -8,9 +8,10 @@ from html import unescape
 from lxml import etree
 
 from idp.errors import ProtocolError
+from idp.messages import AcceptedRequest
 from idp.saml.bindings import Message, decode_redirect
 from idp.saml.names import SUCCESS, q
-from idp.types import AcceptedRequest, Binding
+from idp.types import Binding
 from tests.common.settings import PUBLIC_URL
 from tests.fuzz import seeds
 from tests.fuzz.broken import demand

@@ -21,11 +21,11 @@ from webtest import TestApp
 from directory import demonstration
 from idp import make_app
 from idp.log import add_origin
+from idp.messages import AcceptedRequest
 from idp.migrations import upgrade
 from idp.saml.bindings import Message
 from idp.services import Services, build, import_models
 from idp.sessions.tables import AuthnRequestRow
-from idp.types import AcceptedRequest
 from metadata.options import Choice
 from metadata.registry import Registry
 from tests.common import fake_sp

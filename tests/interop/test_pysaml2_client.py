@@ -290,7 +290,7 @@ def test_a_new_key_of_ours_breaks_no_sp(browser_of_two: Browser, services: Servi
     before = services.signer.certificates()[0]
     kid = services.keys.generate()
     metadata.write_bytes(services.metadata.document())
-    services.keys.promote(kid)
+    services.keys.promote(kid, force=True)
     assert services.signer.certificates()[0] != before
     for name in APPLICATIONS:
         browser.hand_over(browser.get(f"http://localhost:{SP_PORT}/{name}/"))

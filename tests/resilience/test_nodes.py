@@ -171,7 +171,7 @@ def test_a_key_rollover_reaches_every_node_and_fails_no_sign_on(
 
     with under_load({name: lambda n=node: sign_on(n) for name, node in nodes.items()}) as load:
         load.wait_for("a", 5)
-        cluster.run("keys", "promote", kid)
+        cluster.run("keys", "promote", kid, "--force")
         promoted = monotonic()
         sleep(KNOWN_AFTER)
         for name in nodes:

@@ -4,17 +4,23 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
-from tests.bench import plan, proc, report, versus, yardstick
+from idp.saml.logout import logout_request
+from idp.types import NameID
+from tests.bench import plan, proc, report, single_logout, versus, yardstick
 from tests.bench.meter import Watch
 from tests.bench.proc import Memory, Process
 from tests.bench.profiling import package
 from tests.bench.report import Load, Row, Times
 from tests.bench.server import serving
 from tests.bench.yardstick import Unmeasurable, Yardstick
+from tests.common.fake_slo import envelope, opened, status_of_logout
+from tests.common.fake_sp import FakeSP, verify
 from tests.common.ports import free_port
 from tests.common.processes import REPOSITORY
 
@@ -305,3 +311,36 @@ def test_the_plan_of_stock_pysaml2_survives_its_file(tmp_path: Path) -> None:
 )
 def test_time_is_put_down_to_whose_code_it_is(file: str, name: str, expected: str) -> None:
     assert package(file, name) == expected
+
+
+# --- single logout ---------------------------------------------------------------------------
+
+
+def test_the_rows_of_single_logout_judge_the_longest_with_a_dead_one() -> None:
+    alive = single_logout.Measured(0.04, [0.05, 0.07])
+    made = single_logout.rows(alive, single_logout.Measured(0.1, [5.0, 6.5]))
+    assert [(row.number, round(row.figure, 6), row.unit, row.verdict) for row in made] == [
+        ("SLO", 40.0, "ms", ""),
+        ("SLO", 70.0, "ms", ""),
+        ("SLO", 6.5, "s", "missed"),
+    ]
+
+
+def test_the_back_channel_of_the_bench_answers_as_the_sp_that_was_asked() -> None:
+    sps = [FakeSP(name, signs=True, slo=("SOAP",)) for name in ("a", "b")]
+    channel = single_logout.BackChannel(sps)
+    request = etree.fromstring(
+        logout_request(
+            idp="https://idp.example",
+            request_id="_1",
+            now=datetime(2026, 11, 20, tzinfo=UTC),
+            destination="https://b.example/slo",
+            person=NameID("v", "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"),
+            session_indexes=("_i",),
+        )
+    )
+    answer = opened(channel.answer("/1", envelope(request)))
+    verify(answer, sps[1].certificate)
+    assert answer.get("InResponseTo") == "_1"
+    assert status_of_logout(answer) == ["Success"]
+    assert channel.told == ["_1"]

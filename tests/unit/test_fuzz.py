@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from idp.errors import UnreadableMessage
-from idp.saml import authn_request, xml
+from idp.saml import authn_request, checks, xml
 from metadata import parser
 from tests.fuzz import __main__ as program
 from tests.fuzz import plan, report
@@ -79,7 +79,7 @@ def nothing(*_: object, **__: object) -> None:
 
 
 def test_a_parser_that_raises_what_it_does_not_promise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xml, "_check_bounds", raising(KeyError("planted")))
+    monkeypatch.setattr(xml, "_check_elements", raising(KeyError("planted")))
     with TARGETS["authn-request"].checking(Path()) as check, pytest.raises(KeyError):
         search("authn-request", check, 50)
     with TARGETS["metadata"].checking(Path()) as check, pytest.raises(KeyError):
@@ -106,7 +106,7 @@ def test_a_signature_that_nobody_checks(
     name: str, guard: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with TARGETS[name].checking(tmp_path) as check:
-        monkeypatch.setattr(authn_request, guard, nothing)
+        monkeypatch.setattr(checks, guard, nothing)
         with pytest.raises(Broken, match="signed"):
             search(name, check, 3000)
 
@@ -114,7 +114,7 @@ def test_a_signature_that_nobody_checks(
 @pytest.mark.usefixtures("_logging")
 def test_a_signature_that_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with TARGETS["signed-post"].checking(tmp_path) as check:
-        monkeypatch.setattr(authn_request, "_check_signature", nothing)
+        monkeypatch.setattr(authn_request, "check_signature", nothing)
         with pytest.raises(Broken, match="signed"):
             search("signed-post", check, 3000)
 
@@ -190,11 +190,11 @@ def test_a_bounded_run_that_finds_nothing(
         (
             "authn-request",
             "xml",
-            "_check_bounds",
+            "_check_elements",
             "raise KeyError('planted')",
             "KeyError: 'planted'",
         ),
-        ("signed-post", "authn_request", "verify_element", "return None", "SP signed"),
+        ("signed-post", "checks", "verify_element", "return None", "SP signed"),
         ("values", "instants", "instant", "import time; time.sleep(60)", "timeout"),
         (
             "values",

@@ -1,8 +1,8 @@
 """The four demonstration applications: who they are, and what each wants of an identity provider.
 
 This module and those of the service-provider program (``sp``, ``crypto``, ``credentials``,
-``description``, ``acceptance``, ``state``, ``pages``) import nothing of Convergences: they play
-strangers.
+``description``, ``acceptance``, ``logout``, ``state``, ``pages``) import nothing of Convergences:
+they play strangers.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 EMAIL_ADDRESS = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class DemoApplication:
     """One demonstration application; ``name`` is its folder in addresses.
 
     ``asks_name_id``: its AuthnRequest carries a NameIDPolicy; otherwise the registration decides.
+    ``logout``: the bindings of its SingleLogoutService.
     """
 
     name: str
@@ -27,6 +31,7 @@ class DemoApplication:
     signs_requests: bool = False
     wants_encryption: bool = False
     asks_name_id: bool = False
+    logout: tuple[str, ...] = (REDIRECT,)
 
     def base(self, port: int) -> str:
         """The address of its first page, with the final slash."""
@@ -40,6 +45,14 @@ class DemoApplication:
         """Its AssertionConsumerService, by HTTP-POST. [SAMLProf] 4.1.4."""
         return f"{self.base(port)}acs"
 
+    def slo(self, port: int) -> str:
+        """Its SingleLogoutService, by HTTP-Redirect and HTTP-POST. [SAMLProf] 4.4."""
+        return f"{self.base(port)}slo"
+
+    def slo_soap(self, port: int) -> str:
+        """Its SingleLogoutService, by SOAP."""
+        return f"{self.base(port)}slo/soap"
+
 
 APPLICATIONS = (
     DemoApplication(
@@ -50,6 +63,7 @@ APPLICATIONS = (
         name_id_format=PERSISTENT,
         signs_requests=True,
         asks_name_id=True,
+        logout=(REDIRECT, POST),
     ),
     DemoApplication(
         name="net-cotisations",
@@ -57,6 +71,7 @@ APPLICATIONS = (
         description="Déclaration des cotisations au centre de gestion",
         letters="NCo",
         name_id_format=EMAIL_ADDRESS,
+        logout=(POST,),
     ),
     DemoApplication(
         name="net-cap",
@@ -66,6 +81,7 @@ APPLICATIONS = (
         name_id_format=TRANSIENT,
         wants_encryption=True,
         asks_name_id=True,
+        logout=(SOAP, REDIRECT),
     ),
     DemoApplication(
         name="site",

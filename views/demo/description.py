@@ -5,14 +5,13 @@ from pathlib import Path
 from lxml import etree
 from lxml.builder import ElementMaker
 
-from views.demo.applications import DemoApplication
+from views.demo.applications import POST, SOAP, DemoApplication
 from views.demo.credentials import credentials
 
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 DS = "http://www.w3.org/2000/09/xmldsig#"
 MDUI = "urn:oasis:names:tc:SAML:metadata:ui"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
-POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 AES256_GCM = "http://www.w3.org/2009/xmlenc11#aes256-gcm"
 AES128_GCM = "http://www.w3.org/2009/xmlenc11#aes128-gcm"
@@ -37,6 +36,13 @@ def entity_descriptor(application: DemoApplication, port: int, var: Path) -> byt
             )
         ),
         *keys,
+        *(
+            _md.SingleLogoutService(
+                Binding=binding,
+                Location=application.slo_soap(port) if binding == SOAP else application.slo(port),
+            )
+            for binding in application.logout
+        ),
         _md.NameIDFormat(application.name_id_format),
         _md.AssertionConsumerService(
             Binding=POST, Location=application.acs(port), index="0", isDefault="true"

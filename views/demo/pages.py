@@ -58,10 +58,6 @@ class Pages:
             lstrip_blocks=True,
         )
 
-    def portal(self, path: str) -> str:
-        """An address of the portal."""
-        return self._portal + path
-
     def index(self) -> str:
         """The four applications."""
         return self._render("index", applications=APPLICATIONS)
@@ -92,6 +88,14 @@ class Pages:
     def refused(self, application: DemoApplication) -> str:
         """What came is not to be trusted."""
         return self._render("refused", application=application)
+
+    def closed(self, application: DemoApplication, outcome: str) -> str:
+        """The session is over; ``outcome`` as in :class:`views.demo.logout.Ended`, or empty."""
+        return self._render("closed", application=application, outcome=outcome)
+
+    def logout_refused(self, application: DemoApplication) -> str:
+        """A logout message that is not to be trusted."""
+        return self._render("logout_refused", application=application)
 
     def not_ready(self) -> str:
         """The portal's metadata is not there yet."""

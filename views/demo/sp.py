@@ -11,12 +11,15 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import webob
+from saml2.client import Saml2Client
 from webob import Response
 from webob.exc import HTTPException, HTTPMethodNotAllowed, HTTPNotFound, HTTPSeeOther
 
+from views.demo import logout
 from views.demo.acceptance import Received, Refused, SignOnRefused, accept
 from views.demo.applications import APPLICATIONS, DemoApplication
 from views.demo.description import entity_descriptor
@@ -26,8 +29,16 @@ from views.demo.state import State
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 MAX_BODY = 1 << 20
 MAX_RELAY_STATE = 1024
+RESERVED = {"acs", "logout", "closed", "slo", "slo/soap"}
+SOAP_FAULT = (
+    '<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body><S:Fault>'
+    "<faultcode>S:Client</faultcode><faultstring>refused</faultstring></S:Fault></S:Body>"
+    "</S:Envelope>"
+)
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; "
@@ -65,23 +76,26 @@ class Desk:
         self._state = state
         self._pages = pages
         self._metadata = metadata
+        self._services = {"acs": self._acs, "slo": self._slo, "slo/soap": self._slo_soap}
+        self._plain = {
+            "metadata": self._own_metadata,
+            "whoami": self._whoami,
+            "logout": self._logout,
+            "closed": self._closed,
+        }
 
     def answer(self, request: Request) -> Response:
         """The page of this address."""
         if request.path_info == self.base.removesuffix("/"):
             return HTTPSeeOther(location=self._origin + self.base)
         page = request.path_info.removeprefix(self.base)
-        if page == "acs":
-            return self._acs(request)
+        if page in self._services:
+            if (request.content_length or 0) > MAX_BODY:
+                return _html(self._pages.refused(self.application), status=413)
+            return self._services[page](request)
         if request.method not in {"GET", "HEAD"}:
             raise HTTPMethodNotAllowed
-        if page == "metadata":
-            return Response(self._metadata, content_type="application/samlmetadata+xml")
-        if page == "whoami":
-            return self._whoami(request)
-        if page == "logout":
-            return self._logout(request)
-        return self._page(request)
+        return self._plain.get(page, self._page)(request)
 
     def check(self) -> None:
         """Whether sign-on can start.
@@ -90,6 +104,10 @@ class Desk:
             NotReady: the IdP's metadata was never read.
         """
         self._federation.client(self.application)
+
+    def _own_metadata(self, request: Request) -> Response:
+        del request
+        return Response(self._metadata, content_type="application/samlmetadata+xml")
 
     def _page(self, request: Request) -> Response:
         """What was received, or sign-on when there is no session. Any address below the base."""
@@ -109,12 +127,11 @@ class Desk:
         """The AssertionConsumerService. [SAMLProf] 4.1.4.5."""
         if request.method != "POST":
             raise HTTPMethodNotAllowed
-        if (request.content_length or 0) > MAX_BODY:
-            return _html(self._pages.refused(self.application), status=413)
         encoded = request.POST.get("SAMLResponse", "")
         address = request.client_addr or ""
         try:
-            received = self._accept(encoded, address)
+            outstanding = self._state.outstanding()
+            received = self._believed(lambda client: accept(client, encoded, outstanding, address))
             token = self._state.open(received)
         except SignOnRefused as refusal:
             log.info("%s: status %s", self.application.name, refusal)
@@ -127,12 +144,11 @@ class Desk:
         response.set_cookie(self.cookie, token, path=self.base, httponly=True, samesite="Lax")
         return response
 
-    def _accept(self, encoded: str, address: str) -> Received:
-        """Accept it; when that fails, once more with fresh metadata: keys change."""
-        outstanding = self._state.outstanding()
+    def _believed(self, check: Callable[[Saml2Client], T]) -> T:
+        """Check a message; when that fails, once more with fresh metadata: keys change."""
         client = self._federation.client(self.application)
         try:
-            return accept(client, encoded, outstanding, address)
+            return check(client)
         except SignOnRefused:
             raise
         except Refused:
@@ -140,13 +156,13 @@ class Desk:
             fresh = self._federation.client(self.application)
             if fresh is client:
                 raise
-            return accept(fresh, encoded, outstanding, address)
+            return check(fresh)
 
     def _local(self, relay_state: str) -> str:
         """The page to return to: a path of this application, or its first page."""
         plain = relay_state.isascii() and relay_state.isprintable()
         inside = relay_state.startswith(self.base) and "\\" not in relay_state
-        reserved = relay_state.removeprefix(self.base).partition("?")[0] in {"acs", "logout"}
+        reserved = relay_state.removeprefix(self.base).partition("?")[0] in RESERVED
         return relay_state if plain and inside and not reserved else self.base
 
     def _whoami(self, request: Request) -> Response:
@@ -159,11 +175,81 @@ class Desk:
         return _json({"name_id": received.name_id, "attributes": attributes})
 
     def _logout(self, request: Request) -> Response:
-        """End this application's session, then let the portal offer to end its own."""
-        self._state.close(request.cookies.get(self.cookie))
-        response = HTTPSeeOther(location=self._pages.portal("/deconnexion"))
+        """End this application's session, then ask the portal to end all others. [SAMLProf] 4.4."""
+        received = self._state.close(request.cookies.get(self.cookie))
+        asked = None
+        if received is not None:
+            client = self._federation.client(self.application)
+            asked = logout.logout_request(client, received)
+        if asked is None:
+            return self._gone(self._address("closed"))
+        message_id, location = asked
+        self._state.leaving(message_id)
+        return self._gone(location)
+
+    def _slo(self, request: Request) -> Response:
+        """The SingleLogoutService by the browser: an answer to ours, or the portal's own request.
+
+        A cross-site post comes without our cookie: the NameID and the SessionIndex say which
+        session is meant.
+        """
+        try:
+            if request.method == "POST":
+                carried = logout.from_post(request.POST)
+            else:
+                carried = logout.from_redirect(request.query_string)
+            return HTTPSeeOther(location=self._told(carried))
+        except Refused as refusal:
+            return self._not_believed(refusal)
+
+    def _told(self, carried: logout.Carried) -> str:
+        """Where the browser goes after this message."""
+        here = self.application.slo(self._federation.port)
+        if carried.is_answer:
+            said = self._believed(lambda client: logout.ended(client, carried, here))
+            self._state.left(said.in_response_to, said.outcome)
+            return self._address(f"closed?{urlencode({'request': said.in_response_to})}")
+        asked, found = self._end(carried, here)
+        client = self._federation.client(self.application)
+        return logout.answer_by_redirect(client, asked, found=found)
+
+    def _slo_soap(self, request: Request) -> Response:
+        """The SingleLogoutService without a browser."""
+        if request.method != "POST":
+            raise HTTPMethodNotAllowed
+        try:
+            here = self.application.slo_soap(self._federation.port)
+            asked, found = self._end(logout.from_soap(request.body), here)
+        except Refused as refusal:
+            log.warning("%s: logout refused: %s", self.application.name, refusal)
+            return _xml(SOAP_FAULT, status=500)
+        client = self._federation.client(self.application)
+        return _xml(logout.answer_by_soap(client, asked, found=found))
+
+    def _end(self, carried: logout.Carried, here: str) -> tuple[logout.EndRequest, bool]:
+        """End the sessions that the portal means; whether there was one."""
+        asked = self._believed(lambda client: logout.end_request(client, carried, here))
+        ended = self._state.end(asked.message_id, asked.name_id, asked.session_indexes)
+        return asked, ended > 0
+
+    def _closed(self, request: Request) -> Response:
+        """The session is over, and what the portal said of the others."""
+        if self._received(request) is not None:
+            return HTTPSeeOther(location=self._origin + self.base)
+        outcome = self._state.outcome(request.GET.get("request", ""))
+        return _html(self._pages.closed(self.application, outcome))
+
+    def _not_believed(self, refusal: Refused) -> Response:
+        log.warning("%s: logout refused: %s", self.application.name, refusal)
+        return _html(self._pages.logout_refused(self.application), status=403)
+
+    def _gone(self, location: str) -> Response:
+        response = HTTPSeeOther(location=location)
         response.delete_cookie(self.cookie, path=self.base)
         return response
+
+    def _address(self, page: str) -> str:
+        return f"{self._origin}{self.base}{page}"
 
     def _received(self, request: Request) -> Received | None:
         return self._state.session(request.cookies.get(self.cookie))
@@ -242,6 +328,10 @@ def from_environment() -> Program:
 
 def _html(body: str, *, status: int = 200) -> Response:
     return Response(body, status=status, content_type="text/html", charset="utf-8")
+
+
+def _xml(body: str, *, status: int = 200) -> Response:
+    return Response(body, status=status, content_type="text/xml", charset="utf-8")
 
 
 def _json(content: object, *, status: int = 200) -> Response:

@@ -52,7 +52,7 @@ class Expiring(Generic[T]):
 
 
 class State:
-    """Requests that wait, assertions that were used, sessions. Thread-safe."""
+    """Requests that wait, messages that were used, sessions. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
         self._clock = clock
@@ -60,6 +60,8 @@ class State:
         self._requests: Expiring[str] = Expiring(clock)
         self._assertions: Expiring[str] = Expiring(clock)
         self._sessions: Expiring[Received] = Expiring(clock)
+        self._leaving: Expiring[str] = Expiring(clock)
+        self._ended: Expiring[str] = Expiring(clock)
 
     def asked(self, message_id: str, page: str) -> None:
         """An AuthnRequest left, for this page."""
@@ -103,3 +105,46 @@ class State:
         """End it; returns what had opened it."""
         with self._lock:
             return self._sessions.pop(token or "")
+
+    def end(self, message_id: str, name_id: str, session_indexes: tuple[str, ...]) -> int:
+        """End the sessions that a LogoutRequest means, once; returns how many.
+
+        Without an index it means all of this name. [SAMLCore] 3.7.1.
+
+        Raises:
+            Refused: the message was used already.
+        """
+        with self._lock:
+            if self._ended.get(message_id):
+                raise Refused("this LogoutRequest was used already")
+            self._ended.put(message_id, name_id, self._clock() + REQUEST_LIFETIME)
+            meant = [
+                token
+                for token, held in self._sessions.live().items()
+                if held.name_id == name_id
+                and (not session_indexes or held.session_index in session_indexes)
+            ]
+            for token in meant:
+                self._sessions.pop(token)
+            return len(meant)
+
+    def leaving(self, message_id: str) -> None:
+        """A LogoutRequest of ours left."""
+        with self._lock:
+            self._leaving.put(message_id, "", self._clock() + REQUEST_LIFETIME)
+
+    def left(self, message_id: str, outcome: str) -> None:
+        """It is answered; :meth:`outcome` says so for a while.
+
+        Raises:
+            Refused: no such request waits.
+        """
+        with self._lock:
+            if self._leaving.get(message_id) != "":
+                raise Refused("an answer to a LogoutRequest that does not wait")
+            self._leaving.put(message_id, outcome, self._clock() + REQUEST_LIFETIME)
+
+    def outcome(self, message_id: str) -> str:
+        """How the sign-out of this request went; empty when nothing is known of it."""
+        with self._lock:
+            return self._leaving.get(message_id) or ""

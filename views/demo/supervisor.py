@@ -24,7 +24,7 @@ import click
 
 from idp import make_app, migrations
 from idp.errors import ConfigurationError
-from idp.keys import KeyState
+from idp.keys import KeyState, KeyUse
 from idp.passwords import PLACES
 from idp.services import Services, build, import_models
 from idp.settings import Settings, from_file
@@ -138,7 +138,7 @@ class Supervisor:
 
 
 def prepare(settings: Settings, sp_port: int) -> None:
-    """Database, first signing key, demonstration data: whatever is missing.
+    """Database, first keys, demonstration data: whatever is missing.
 
     Raises:
         ConfigurationError: a plug-in is missing or wrong.
@@ -149,7 +149,8 @@ def prepare(settings: Settings, sp_port: int) -> None:
     migrations.upgrade(settings)
     services = build(settings)
     try:
-        _first_key(services)
+        for use in KeyUse:
+            _first_key(services, use)
         loading.load(services, sp_port, settings.var)
         with catch_warnings():
             simplefilter("ignore")
@@ -159,9 +160,10 @@ def prepare(settings: Settings, sp_port: int) -> None:
         services.db.dispose()
 
 
-def _first_key(services: Services) -> None:
-    if not any(key.state == KeyState.ACTIVE for key in services.keys.list()):
-        services.keys.promote(services.keys.generate())
+def _first_key(services: Services, use: KeyUse) -> None:
+    active = (key.use for key in services.keys.list() if key.state == KeyState.ACTIVE)
+    if use not in active:
+        services.keys.promote(services.keys.generate(use))
 
 
 def children_of(config: Path, settings: Settings, port: int, sp_port: int) -> list[Child]:

@@ -1,22 +1,21 @@
 """Cookies of the browser, beside the session's.
 
-Which device it is, the address to propose, and, for some minutes after signing out, the names of
-the applications that stay open.
+Which device it is, the address to propose, and the sign-outs that are under way.
 """
 
-from datetime import datetime, timedelta
+import re
+from datetime import timedelta
 
 from pyramid.response import Response
-from webob.cookies import SignedSerializer
 
 from idp.request import Request
 
 YEAR = 365 * 24 * 3600
-WHILE = timedelta(minutes=5)
-"""How long the page after signing out can say what stays open."""
-MAX_VALUE = 3800
-"""Characters of a cookie's value that every browser takes."""
-OTHERS = "d'autres applications"
+_FLOW = re.compile(r"[A-Za-z0-9_-]+")
+MOST_FLOWS = 4
+MOST_COOKIE = 400
+WHILE = timedelta(minutes=15)
+"""How long a sign-out may take, and its last page say what happened."""
 
 
 def device(request: Request) -> str | None:
@@ -43,36 +42,16 @@ def keep_login(request: Request, response: Response, address: str) -> None:
         _set(request, response, "adresse", "", max_age=0)
 
 
-def set_left_open(request: Request, response: Response, names: tuple[str, ...]) -> None:
-    """Tell the next page, which has no session, what stays open; as many names as a cookie takes.
-
-    Signed: nobody else writes on that page.
-    """
-    until = (request.services.clock.now() + WHILE).isoformat()
-    shown, value = list(names), _seal(request, until, list(names))
-    while len(value) > MAX_VALUE:
-        shown.pop()
-        value = _seal(request, until, [*shown, OTHERS])
-    _set(request, response, "depart", value, max_age=int(WHILE.total_seconds()))
+def add_flow(request: Request, response: Response, flow: str) -> None:
+    """One more sign-out that this browser is in the middle of: two SPs may ask in two tabs."""
+    kept = ".".join((flow, *flows(request))[:MOST_FLOWS])
+    _set(request, response, "depart", kept, max_age=int(WHILE.total_seconds()))
 
 
-def left_open(request: Request) -> tuple[str, ...]:
-    """What :func:`set_left_open` told; empty when that is too long ago or not ours."""
-    try:
-        until, names = _sealer(request).loads(request.cookies.get(_name(request, "depart"), ""))
-    except ValueError:
-        return ()
-    if datetime.fromisoformat(until) <= request.services.clock.now():
-        return ()
-    return tuple(names)
-
-
-def _seal(request: Request, until: str, names: list[str]) -> str:
-    return str(_sealer(request).dumps([until, names]).decode("ascii"))
-
-
-def _sealer(request: Request) -> SignedSerializer:
-    return SignedSerializer(request.configuration.secret, salt="left-open")
+def flows(request: Request) -> tuple[str, ...]:
+    """The sign-outs that this browser is in the middle of, or was lately, the last one first."""
+    kept = str(request.cookies.get(_name(request, "depart"), ""))
+    return tuple(_FLOW.findall(kept)[:MOST_FLOWS]) if len(kept) <= MOST_COOKIE else ()
 
 
 def _name(request: Request, name: str) -> str:

@@ -9,10 +9,11 @@ from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from idp.errors import AccountUnusable, AuthenticationFailed, Busy, UnknownFlow
+from idp.messages import AcceptedRequest
 from idp.request import Request
 from idp.security import remember
 from idp.sign_on import must_authenticate
-from idp.types import AcceptedRequest, SsoSession
+from idp.types import SsoSession
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
 from views.login import cookies
 from views.schemas.sign_in import SignInSchema

@@ -1,31 +1,40 @@
 """The pages on which a sign-on ends: handed over to the SP, refused, given up."""
 
+from collections.abc import Sequence
+
 from pyramid.renderers import render, render_to_response
 from pyramid.response import Response
 
 from idp.log import logger
+from idp.messages import AcceptedRequest
 from idp.outcomes import HandOver, Refused
 from idp.request import Request
 from idp.security import HAND_OVER_POLICY
-from idp.types import AcceptedRequest
 from views.templating import environment
 
 
 def hand_over_page(request: Request, hand_over: HandOver) -> Response:
-    """The form that posts itself to the SP, with a visible button. [SAMLBind] 3.5.4.
+    """The Response, on its way to the SP."""
+    title = f"Ouverture de {hand_over.display_name}"
+    return form_page(request, title, hand_over.action, _fields(hand_over))
 
-    Its policy has no form-action, which would block the post.
+
+def form_page(
+    request: Request,
+    title: str,
+    action: str,
+    fields: Sequence[tuple[str, str]],
+    *,
+    back: str | None = None,
+) -> Response:
+    """A form that posts itself to an SP, with a visible button. [SAMLBind] 3.5.4.
+
+    Its policy has no form-action, which would block the post. ``back``: the path of ours that goes
+    on when the SP does not answer.
     """
     # Not Pyramid's renderer: its subscribers would read the person again, for nothing.
-    body = (
-        environment(request)
-        .get_template("hand_over.jinja2")
-        .render(
-            action=hand_over.action,
-            fields=_fields(hand_over),
-            application_label=hand_over.display_name,
-        )
-    )
+    template = environment(request).get_template("hand_over.jinja2")
+    body = template.render(action=action, fields=fields, title=title, back=back)
     return Response(body, headerlist=[*_HEADERS])
 
 

@@ -13,10 +13,10 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from idp.errors import RequestRefused, StatusError, UnknownServiceProvider
+from idp.messages import AcceptedRequest
 from idp.outcomes import ChoiceNeeded, HandOver, Outcome, Refused, SignInNeeded
 from idp.request import Request
 from idp.saml.bindings import decode_post, decode_redirect
-from idp.types import AcceptedRequest
 from views.saml.pages import backed_out_page, hand_over_page, refused_page
 from views.urls import see_other
 

@@ -11,8 +11,9 @@ from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
+from idp.messages import AcceptedRequest
 from idp.request import Request
-from idp.types import AcceptedRequest, Entitlement, NotEntitled, SsoSession
+from idp.types import Entitlement, NotEntitled, SsoSession
 from views.urls import see_other
 
 IMPOSSIBLE = "choix-impossible"

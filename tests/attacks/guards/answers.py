@@ -8,10 +8,12 @@ from functools import partial
 from jinja2 import Environment
 from lxml import etree
 
-from idp.saml import names, signature
+from idp.interfaces import IKeyRing, ISigner
+from idp.messages import AcceptedRequest
+from idp.saml import names
 from idp.saml.names import q
 from idp.sessions.name_ids import NameIDs
-from idp.types import AcceptedRequest, AuthnContext, NameID, NameIDFormat, ServiceProvider
+from idp.types import AuthnContext, NameID, NameIDFormat, ServiceProvider
 from metadata.publish import entity_descriptor
 from tests.attacks.conftest import Street
 from tests.attacks.guards.guard import (
@@ -173,6 +175,10 @@ def algorithms(street: Street) -> str:
     return SUCCESS if methods == {names.RSA_SHA256, names.SHA256} else "weak"
 
 
+def signing_with_sha1(service_provider: ServiceProvider, keys: IKeyRing) -> ISigner:
+    return keys.towards(service_provider.entity_id, sha1=True)
+
+
 def clock_of_the_sp(behind: timedelta, street: Street) -> str:
     """Whether an SP whose clock is this much behind takes the assertion as begun."""
     sp = street.world.sps["net-cotisations"]
@@ -287,28 +293,28 @@ GUARDS = (
     Guard(
         "a Response leaves signed",
         partial(consumed, "site"),
-        {f"{ASSERTION}._signed": unsigned},
+        {f"{ASSERTION}.signed": unsigned},
         SUCCESS,
         "Response is not signed",
     ),
     Guard(
         "an assertion leaves signed",
         partial(consumed, "net-cotisations"),
-        {f"{ASSERTION}._signed": unsigned},
+        {f"{ASSERTION}.signed": unsigned},
         SUCCESS,
         "Assertion is not signed",
     ),
     Guard(
         "a status leaves signed",
         status_is_signed,
-        {f"{ASSERTION}._signed": unsigned},
+        {f"{ASSERTION}.signed": unsigned},
         "signed",
         "not signed",
     ),
     Guard(
         "SHA-256 signs",
         algorithms,
-        {"idp.saml.signature._SIGNED_INFO": signature._SIGNED_INFO.replace(names.SHA256, SHA1)},
+        {"idp.sign_on.signer_towards": signing_with_sha1},
         SUCCESS,
         "weak",
     ),

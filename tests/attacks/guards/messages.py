@@ -33,6 +33,7 @@ REFUSED = "request-refused"
 SIGNATURE_REFUSED = "signature-refused"
 UNKNOWN_SP = "unknown-service-provider"
 ACCEPT = "idp.saml.authn_request"
+CHECKS = "idp.saml.checks"
 PARTS = "idp.saml.request_parts"
 XML = "idp.saml.xml"
 BINDINGS = "idp.saml.bindings"
@@ -280,7 +281,7 @@ GUARDS = (
     Guard(
         "RelayState holds no NUL",
         relay_state_with_nul,
-        {f"{BINDINGS}.check_relay_state": lambda relay_state: relay_state},
+        {f"{BINDINGS}._bounded": lambda relay_state, most=0: relay_state},  # noqa: ARG005
         REFUSED,
     ),
     Guard(

@@ -24,6 +24,7 @@ REFUSED = "request-refused"
 UNKNOWN_SP = "unknown-service-provider"
 UNKNOWN_ENDPOINT = "unknown-endpoint"
 ACCEPT = "idp.saml.authn_request"
+CHECKS = "idp.saml.checks"
 FOREVER = timedelta(days=36500)
 
 
@@ -85,26 +86,26 @@ GUARDS = (
     Guard(
         "an old IssueInstant",
         partial(issued, timedelta(minutes=8, seconds=1)),
-        {f"{ACCEPT}.LIFETIME": FOREVER},
+        {f"{CHECKS}.LIFETIME": FOREVER},
         REFUSED,
     ),
     Guard(
         "an IssueInstant to come",
         partial(issued, -timedelta(seconds=181)),
-        {f"{ACCEPT}.SKEW": FOREVER},
+        {f"{CHECKS}.SKEW": FOREVER},
         REFUSED,
     ),
     Guard(
         "a clock that is slow is no fault",
         partial(issued, timedelta(minutes=7, seconds=59)),
-        {f"{ACCEPT}.SKEW": timedelta()},
+        {f"{CHECKS}.SKEW": timedelta()},
         SUCCESS,
         REFUSED,
     ),
     Guard(
         "a clock that is fast is no fault",
         partial(issued, -timedelta(seconds=179)),
-        {f"{ACCEPT}.SKEW": timedelta()},
+        {f"{CHECKS}.SKEW": timedelta()},
         SUCCESS,
         REFUSED,
     ),
@@ -123,19 +124,19 @@ GUARDS = (
     Guard(
         "Version",
         asking("net-cap", Version="1.1"),
-        {f"{ACCEPT}._check_version": nothing},
+        {f"{ACCEPT}.check_version": nothing},
         REFUSED,
     ),
     Guard(
         "a signed request names its Destination",
         to_nobody,
-        {f"{ACCEPT}._check_destination": nothing},
+        {f"{ACCEPT}.check_destination": nothing},
         REFUSED,
     ),
     Guard(
         "Destination",
         asking("net-cap", Destination="https://another-idp.example/saml/sso"),
-        {f"{ACCEPT}._check_destination": nothing},
+        {f"{ACCEPT}.check_destination": nothing},
         REFUSED,
     ),
     Guard(

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from idp.db import Database
 from idp.errors import ReplayedMessage, RequestRefused, UnknownFlow
+from idp.messages import AcceptedRequest, NameIDPolicy, RequestedAuthnContext
 from idp.sessions.authn_requests import (
     FLOW_LIFETIME,
     MAX_PENDING,
@@ -14,14 +15,7 @@ from idp.sessions.authn_requests import (
 )
 from idp.sessions.tables import AuthnRequestRow
 from idp.sessions.tokens import hashed
-from idp.types import (
-    AcceptedRequest,
-    NameID,
-    NameIDFormat,
-    NameIDPolicy,
-    RequestedAuthnContext,
-    SsoSession,
-)
+from idp.types import NameID, NameIDFormat, SsoSession
 from idp.worker import purge
 from tests.common.clock import START, FakeClock
 from tests.common.threads import all_at_once
@@ -47,6 +41,7 @@ FULL = AcceptedRequest(
     force_authn=True,
     is_passive=True,
     provider_name="L'application",
+    attribute_consuming_service_index=3,
 )
 BARE = AcceptedRequest(SP, "https://sp.example/acs", START)
 

@@ -279,7 +279,7 @@ def test_a_caller_may_handle_errors_itself(run: Run) -> None:
 def test_keys_go_through_their_states(run: Run, services: Services) -> None:
     kid = json.loads(run("keys", "generate", json=True).stdout)["kid"]
     assert f"{kid} : prochaine" in run("keys", "list").stdout
-    assert run("keys", "promote", kid).exit_code == 0
+    assert run("keys", "promote", kid, "--force").exit_code == 0
     states = {one["kid"]: one["state"] for one in json.loads(run("keys", "list", json=True).stdout)}
     assert states == {"idp": "retired", kid: "active"}
     assert run("keys", "retire", "idp", "--until", "31/12/2026").exit_code == 0

@@ -6,11 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.errors import ConfigurationError, KeyRefused, NotFound
-from idp.keys import KeyRing, KeyState, SigningKey
+from idp.keys import KeyRing, KeyState, KeyUse, SigningKey
+from idp.keys.ring import READ_WITHIN
 from idp.saml.canonical import element, render
 from idp.saml.signature import verify_element
 from idp.saml.xml import parse
@@ -42,7 +43,7 @@ def test_promotion_retires_the_key_before_and_keeps_it_published(
 ) -> None:
     kid = ring.generate()
     old = ring.certificates()[0]
-    ring.promote(kid)
+    ring.promote(kid, force=True)
     assert states(ring) == {"idp": KeyState.RETIRED, kid: KeyState.ACTIVE}
     assert ring.certificates()[1] == old
     message = render(element("samlp:Response", {"ID": "x"}, "x"))
@@ -64,7 +65,7 @@ def test_a_key_that_is_published_no_more_cannot_sign_again(ring: KeyRing) -> Non
     kid = ring.generate()
     ring.retire(kid)
     with pytest.raises(KeyRefused, match="not published"):
-        ring.promote(kid)
+        ring.promote(kid, force=True)
     assert states(ring) == {"idp": KeyState.ACTIVE, kid: KeyState.RETIRED}
 
 
@@ -84,7 +85,7 @@ def test_a_node_that_misses_the_new_key_goes_on_with_the_old_one_and_says_so(
     shutil.copytree(core.settings.keys, tmp_path / "other-node")
     other = KeyRing(core.db, core.clock, core.audit, tmp_path / "other-node")
     other.ready()
-    ring.promote(ring.generate())
+    ring.promote(ring.generate(), force=True)
     other._snapshot.forget()
     assert other.sign_element("<a/>", "a")
     with pytest.raises(ConfigurationError, match="not on this node"):
@@ -104,7 +105,7 @@ def test_another_process_s_promotion_is_seen(ring: KeyRing, services: Services) 
     other = KeyRing(core.db, core.clock, core.audit, core.settings.keys)
     assert other.certificates() == ring.certificates()
     kid = ring.generate()
-    ring.promote(kid)
+    ring.promote(kid, force=True)
     other._snapshot.forget()
     assert other.certificates() == ring.certificates()
 
@@ -143,3 +144,30 @@ def test_a_key_in_the_folder_is_adopted_with_its_own_certificate_only(
         ring.adopt("mine", (keys_folder / "sp.crt").read_text())
     ring.adopt("mine", (keys_folder / "idp-next.crt").read_text())
     assert states(ring)["mine"] == KeyState.NEXT
+
+
+def test_a_key_waits_a_day_before_it_takes_the_place_of_another(
+    ring: KeyRing, clock: FakeClock
+) -> None:
+    kid = ring.generate()
+    clock.advance(READ_WITHIN - timedelta(seconds=1))
+    with pytest.raises(KeyRefused) as refused:
+        ring.promote(kid)
+    assert f"{clock.now() + timedelta(seconds=1):%d/%m/%Y à %H:%M}" in refused.value.public
+    assert states(ring) == {"idp": KeyState.ACTIVE, kid: KeyState.NEXT}
+    clock.advance(timedelta(seconds=1))
+    ring.promote(kid)
+    ring.promote("idp")  # back again: it is known
+    assert states(ring) == {"idp": KeyState.ACTIVE, kid: KeyState.RETIRED}
+
+
+def test_the_first_key_and_one_for_encryption_wait_for_nobody(
+    ring: KeyRing, services: Services
+) -> None:
+    ring.promote(ring.generate(KeyUse.ENCRYPTION))
+    ring.promote(ring.generate(KeyUse.ENCRYPTION))
+    with services.db.unit_of_work() as session:
+        session.execute(delete(SigningKey).where(SigningKey.use == KeyUse.SIGNING))
+    kid = ring.generate()
+    ring.promote(kid)
+    assert states(ring)[kid] == KeyState.ACTIVE

@@ -6,10 +6,7 @@ from sqlalchemy import update
 from idp.db import Database
 from idp.sessions.name_ids import NameIDs
 from idp.sessions.tables import SsoSessionRow
-from idp.types import (
-    NameID,
-    NameIDFormat,
-)
+from idp.types import NameID, NameIDFormat
 from tests.common.clock import FakeClock
 from tests.common.threads import all_at_once
 

@@ -11,14 +11,7 @@ from idp.errors import SessionEnded
 from idp.sessions.sso import SsoSessions
 from idp.sessions.tables import SpSessionRow, SsoSessionRow
 from idp.sessions.tokens import hashed
-from idp.types import (
-    AuthnContext,
-    NameID,
-    NameIDFormat,
-    SpSession,
-    SsoSession,
-    Subject,
-)
+from idp.types import AuthnContext, NameID, NameIDFormat, SpSession, SsoSession, Subject
 from idp.worker import purge
 from tests.common.clock import FakeClock
 
@@ -188,21 +181,6 @@ def test_the_aia_ends_with_the_session(sessions: SsoSessions, clock: FakeClock) 
     found = sessions.find(token)
     assert found is not None
     assert found.aia_until == session.expires_at
-
-
-def test_closing_ends_this_session_and_what_it_opened(
-    sessions: SsoSessions, database: Database
-) -> None:
-    token, session = start(sessions)
-    other, _ = start(sessions)
-    sessions.record(session, sp_session(session))
-    sessions.close(session)
-    sessions.close(session)
-
-    assert sessions.find(token) is None
-    assert sessions.find(other)
-    assert sessions.sp_sessions(session) == ()
-    assert journal(database) == [("session.ended", "lea", {"reason": "sign-out"})]
 
 
 def test_a_persons_sessions_end_everywhere(sessions: SsoSessions, database: Database) -> None:

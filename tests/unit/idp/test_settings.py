@@ -61,6 +61,16 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ("convergences.public_url", "https://a;b"),
         ("convergences.public_url", "https://[::1"),
         ("convergences.public_url", "https://:443"),
+        ("idp.scope", "cig.example/portail"),
+        ("idp.scope", "cig..example"),
+        ("idp.scope", "-cig.example"),
+        ("idp.scope", "cig_example"),
+        ("idp.scope", "@cig.example"),
+        ("idp.scope", "é.example"),
+        ("idp.scope", f"{'a' * 120}.example"),
+        ("idp.scope", ""),
+        ("idp.entity_attributes", "urn:name"),
+        ("idp.entity_attributes", "urn:name urn:value urn:more"),
     ],
 )
 def test_a_wrong_value_is_refused_and_its_key_named(tmp_path: Path, key: str, value: str) -> None:
@@ -198,3 +208,39 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.ini").write_text("[server:main]\n")
     with pytest.raises(ConfigurationError, match=r"app:main"):
         from_file(tmp_path / "empty.ini")
+
+
+@pytest.mark.parametrize(
+    ("url", "scope", "expected"),
+    [
+        ("https://auth.cig.example", None, "auth.cig.example"),
+        ("https://Auth.CIG.example:8443", None, "auth.cig.example"),
+        ("https://auth.cig.example", "CIG.example", "cig.example"),
+        ("http://localhost:6543", None, "localhost"),
+        ("http://[::1]:6543", None, "localhost"),
+        ("http://127.0.0.1:6543", "demo.example", "demo.example"),
+    ],
+)
+def test_the_scope_is_the_public_urls_host_unless_it_is_set(
+    tmp_path: Path, url: str, scope: str | None, expected: str
+) -> None:
+    more = {} if scope is None else {"idp__scope": scope}
+    settings = make_settings(tmp_path, DATABASE, convergences__public_url=url, **more)
+    assert settings.scope == expected
+
+
+def test_a_host_that_is_no_domain_needs_a_scope(tmp_path: Path) -> None:
+    url = "https://[2001:db8::1]"
+    with pytest.raises(ConfigurationError, match=r"idp\.scope must be a domain"):
+        make_settings(tmp_path, DATABASE, convergences__public_url=url)
+    settings = make_settings(
+        tmp_path, DATABASE, convergences__public_url=url, idp__scope="cig.example"
+    )
+    assert settings.scope == "cig.example"
+
+
+def test_entity_attributes_are_a_name_and_a_value_a_line(tmp_path: Path) -> None:
+    assert make_settings(tmp_path, DATABASE).entity_attributes == ()
+    text = "\n    urn:a  urn:1\n\n  urn:b urn:2"
+    settings = make_settings(tmp_path, DATABASE, idp__entity_attributes=text)
+    assert settings.entity_attributes == (("urn:a", "urn:1"), ("urn:b", "urn:2"))

@@ -127,7 +127,11 @@ services = SimpleNamespace(
         mail=SimpleNamespace(transport=f"folder:{folder}", sender="x@cig.example"),
         secret=b"s" * 32,
         demonstration=False,
+        organization=SimpleNamespace(correspondant="cig@cig.example"),
     ),
+    core=SimpleNamespace(mailer=None),
+    keys=SimpleNamespace(lasting=lambda: []),
+    teller=SimpleNamespace(tell_due=lambda: 0),
     db=Database(sys.argv[1]),
     clock=SystemClock(),
 )

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import xmlsec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from lxml import etree
 
 DATA = Path(__file__).parents[2] / "data" / "metadata"
 
@@ -74,6 +76,41 @@ def key(*certificates: bytes, use: str | None = None, methods: tuple[str, ...] =
         f"<md:KeyDescriptor{usage}><ds:KeyInfo><ds:X509Data>{texts}</ds:X509Data></ds:KeyInfo>"
         f"{algorithms}</md:KeyDescriptor>"
     )
+
+
+def aggregate(*entities: bytes, attributes: str = "", after: str = "") -> bytes:
+    """An EntitiesDescriptor, as a federation publishes it: the first entity begins on line 2."""
+    inside = "\n".join(each.decode() for each in entities)
+    return (
+        f'<md:EntitiesDescriptor {NAMESPACES} ID="_all" {attributes}>\n{inside}\n{after}'
+        "</md:EntitiesDescriptor>"
+    ).encode()
+
+
+def signed(document: bytes, *, number: int = 0) -> bytes:
+    """The document signed as a whole by the key of ``der(number=number)``; its root has an ID."""
+    root = etree.fromstring(document)
+    signature = xmlsec.template.create(
+        root, xmlsec.Transform.EXCL_C14N, xmlsec.Transform.RSA_SHA256, ns="ds"
+    )
+    root.insert(0, signature)
+    reference = xmlsec.template.add_reference(
+        signature, xmlsec.Transform.SHA256, uri=f"#{root.get('ID')}"
+    )
+    xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
+    xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
+    xmlsec.tree.add_ids(root, ["ID"])
+    context = xmlsec.SignatureContext()
+    pem = _rsa_key(2048, number).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    context.key = xmlsec.Key.from_memory(pem, xmlsec.KeyFormat.PEM)
+    context.sign(signature)
+    return etree.tostring(root)
+
+
+def pem(certificate: bytes) -> str:
+    """A certificate as files have it."""
+    text = b64encode(certificate).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
 
 
 def names(texts: Mapping[str, str]) -> str:

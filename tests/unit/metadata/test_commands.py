@@ -14,8 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from idp.errors import AlreadyExists, ConvergencesError, MetadataError, NotFound
+from idp.saml.names import MDATTR, SAML
 from idp.services import Core
+from idp.settings import Settings
 from metadata import commands
+from metadata.extensions import SUBJECT_ID_REQ
 from metadata.registry import Registry
 from tests.common.clock import FakeClock
 from tests.unit.metadata import samples
@@ -55,11 +58,23 @@ class Terminal:
     directory: Directory = field(default_factory=Directory)
     texts: list[str] = field(default_factory=list)
     data: list[Any] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    """The entityIDs for which no key is kept any more."""
+
+    @property
+    def settings(self) -> Settings:
+        return self.core.settings
 
     @property
     def services(self) -> SimpleNamespace:
         core = self.core
-        return SimpleNamespace(core=core, db=core.db, clock=core.clock, directory=self.directory)
+        return SimpleNamespace(
+            core=core,
+            db=core.db,
+            clock=core.clock,
+            directory=self.directory,
+            keys=SimpleNamespace(forget=self.forgotten.append),
+        )
 
     def say(self, text: str, data: object) -> None:
         self.texts.append(text)
@@ -104,13 +119,14 @@ def web(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """What addresses give; any other one fails."""
     documents: dict[str, bytes] = {}
 
-    def fetch(url: str) -> bytes:
+    def fetch(url: str, *, loopback: bool) -> bytes:
+        assert loopback
         if url not in documents:
             raise MetadataError(url, public=f"{url} ne répond pas.")
         return documents[url]
 
     monkeypatch.setattr("metadata.sources.fetch", fetch)
-    monkeypatch.setattr("metadata.commands.fetch", fetch)
+    monkeypatch.setattr("metadata.refresh.fetch", fetch)
     return documents
 
 
@@ -139,6 +155,33 @@ def test_add_takes_every_option(sp: Terminal, file: Callable[[bytes], str]) -> N
     assert told["name_id_format"].endswith(":persistent")
     assert (told["sign"], told["encrypt"], told["structures"]) == ("assertion", "never", "scoped")
     assert (told["requests"], told["refusals"]) == ("signed", "status")
+
+
+def test_show_tells_all_that_leaves_the_signalled_identifier_too(
+    sp: Terminal, file: Callable[[bytes], str]
+) -> None:
+    extensions = (
+        f'<md:Extensions><mdattr:EntityAttributes xmlns:mdattr="{MDATTR}"><saml:Attribute'
+        f' xmlns:saml="{SAML}" Name="{SUBJECT_ID_REQ}"><saml:AttributeValue>any'
+        "</saml:AttributeValue>"
+        "</saml:Attribute></mdattr:EntityAttributes></md:Extensions><md:SPSSODescriptor"
+    )
+    service = (
+        '<md:AttributeConsumingService index="4"><md:RequestedAttribute Name="mail"/>'
+        "</md:AttributeConsumingService>"
+    )
+    document = entity(key(der()), SLO, ACS, service)
+    path = file(document.replace(b"<md:SPSSODescriptor", extensions.encode(), 1))
+    sp("add", path, "--application", "crm", "--attributes", "site")
+    shown = sp("show", ENTITY_ID)
+    pairwise_id = "urn:oasis:names:tc:SAML:attribute:pairwise-id"
+    assert f"Attributs : mail, displayName, role, structure, {pairwise_id}\n" in shown
+    assert "Attributs d'une demande de l'index 4, au plus : mail" in shown
+    assert "pairwise-id part, en plus des règles enregistrées" in shown
+    assert sp.data[0]["attributes"][-1] == pairwise_id
+    assert sp.data[0]["requested_attributes"] == {"4": ["mail"]}
+    assert sp.data[0]["subject_id_req"] == "any"
+    assert "pairwise-id part, en plus des règles enregistrées" in sp("check", ENTITY_ID)
 
 
 def test_add_demands_signed_requests_only_of_an_sp_that_can_sign(
@@ -209,13 +252,12 @@ def test_add_twice_needs_replace(sp: Terminal, file: Callable[[bytes], str]) -> 
     assert sp.directory.attached == {ENTITY_ID: "net-cap"}
 
 
-def test_add_from_an_address_without_an_end_is_not_followed(
-    sp: Terminal, web: dict[str, bytes]
-) -> None:
+def test_add_from_an_address_without_an_end_is_refused(sp: Terminal, web: dict[str, bytes]) -> None:
     web[URL] = complete_entity()
-    assert "ne seront pas suivies" in sp("add", URL, "--application", "bip")
-    assert sp.data[0]["source_url"] is None
+    assert "--signer" in refusal(sp, "add", URL, "--application", "bip")
+    assert "--signer" in refusal(sp, "check", URL)
     web[URL] = complete_entity(root_attributes=DATED)
+    assert "peut être enregistré" in sp("check", URL)
     sp("add", URL, "--application", "bip", "--replace")
     assert sp.data[0]["source_url"] == URL
 
@@ -280,7 +322,7 @@ def test_check_judges_a_file_before_it_is_registered(
     assert "Attention" in said
     assert Registry(core).list() == ()
     assert "Ligne" in refusal(sp, "check", file(entity(SLO)))
-    assert "n'est enregistré" in refusal(sp, "check", "https://autre")
+    assert "n'est enregistré" in refusal(sp, "check", "autre")
 
 
 def test_refresh_shows_what_changed(sp: Terminal, web: dict[str, bytes], journal: Journal) -> None:
@@ -303,7 +345,7 @@ def test_one_address_that_fails_does_not_stop_the_others(
     web[other_url] = complete_entity(other, root_attributes=DATED)
     sp("add", URL, "--application", "bip")
     sp("add", other_url, "--application", "crm")
-    web[URL] = complete_entity(root_attributes=DATED.replace("2026", "2027"))
+    web[URL] = complete_entity(root_attributes=DATED.replace("12-31", "12-01"))
     del web[other_url]
     with pytest.raises(MetadataError, match=f"Non actualisé : {other}"):
         sp("refresh")
@@ -312,7 +354,7 @@ def test_one_address_that_fails_does_not_stop_the_others(
     parsed = Registry(core).find(ENTITY_ID).parsed
     assert parsed is not None
     assert parsed.valid_until is not None
-    assert parsed.valid_until.year == 2027
+    assert parsed.valid_until.day == 1
 
 
 def test_an_sp_that_came_from_a_file_is_not_refreshed(
@@ -324,10 +366,10 @@ def test_an_sp_that_came_from_a_file_is_not_refreshed(
     assert "Non actualisé : autre" in refusal(sp, "refresh", "autre")
 
 
-def test_reading_commands_take_no_write_lock() -> None:
-    for name in ("list", "show", "check", "refresh"):
+def test_commands_that_read_take_no_write_lock() -> None:
+    for name in ("list", "show", "check", "refresh", "add"):
         callback = commands.sp.commands[name].callback
         assert getattr(callback, "outside_unit_of_work", False), name
-    for name in ("add", "disable", "enable", "remove"):
+    for name in ("disable", "enable", "remove"):
         callback = commands.sp.commands[name].callback
         assert not hasattr(callback, "outside_unit_of_work"), name

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 
@@ -63,13 +63,13 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def refusal(url: str) -> str:
     with pytest.raises(MetadataError) as caught:
-        fetch(url)
+        fetch(url, loopback=True)
     return caught.value.public
 
 
 def test_the_document_is_given_as_it_is(site: Site) -> None:
     site.answer = plain(b"<a>\xff</a>")
-    assert fetch(site.url) == b"<a>\xff</a>"
+    assert fetch(site.url, loopback=True) == b"<a>\xff</a>"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_redirect_within_the_scheme_is_followed(site: Site) -> None:
             plain(b"<a/>")(handler)
 
     site.answer = answer
-    assert fetch(site.url) == b"<a/>"
+    assert fetch(site.url, loopback=True) == b"<a/>"
     assert site.paths == ["/metadata", "/ailleurs"]
 
 
@@ -133,11 +133,11 @@ def test_a_redirect_in_circles_ends(site: Site) -> None:
     assert len(site.paths) <= 11
 
 
-def test_more_than_two_mebibytes_are_not_read(site: Site) -> None:
-    site.answer = plain(b" " * (2 * 1024 * 1024))
-    assert len(fetch(site.url)) == 2 * 1024 * 1024
-    site.answer = plain(b" " * (2 * 1024 * 1024 + 1))
-    assert "2048 Kio" in refusal(site.url)
+def test_more_than_twenty_mebibytes_are_not_read(site: Site) -> None:
+    site.answer = plain(b" " * (20 * 1024 * 1024))
+    assert len(fetch(site.url, loopback=True)) == 20 * 1024 * 1024
+    site.answer = plain(b" " * (20 * 1024 * 1024 + 1))
+    assert "20480 Kio" in refusal(site.url)
 
 
 def test_a_silent_site_is_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,16 +149,64 @@ def test_a_silent_site_is_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_site_that_drips_is_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIMEOUT", 0.3)
 
-    def drip(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        for _ in range(20):
-            try:
-                handler.wfile.write(b" ")
-                handler.wfile.flush()
-            except OSError:
-                return
-            sleep(0.05)
-
-    site.answer = drip
+    site.answer = drip(b"HTTP/1.1 200 OK\r\n\r\n")
     assert "trop lente" in refusal(site.url)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTT", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 302 Found\r\nX: "],
+    ids=["status", "header", "redirection"],
+)
+def test_a_site_that_drips_before_its_body_is_left(
+    head: bytes, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.3)
+    site.answer = drip(head)
+    started = monotonic()
+    assert "trop lente" in refusal(site.url)
+    assert monotonic() - started < 1
+
+
+def test_redirections_take_their_time_from_the_whole(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.5)
+
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        sleep(0.2)
+        plain(b"", status=302, Location="/metadata")(handler)
+
+    site.answer = slowly
+    started = monotonic()
+    assert "trop lente" in refusal(site.url)
+    assert monotonic() - started < 1.5
+
+
+def test_nobody_is_led_into_this_machine(site: Site) -> None:
+    with pytest.raises(MetadataError) as caught:
+        fetch(site.url, loopback=False)
+    assert "adresse interdite" in caught.value.public
+    assert site.paths == []
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "0.1.2.3", "[::]", "224.0.0.1"])
+def test_a_redirection_to_no_host_is_refused(site: Site, host: str) -> None:
+    site.answer = plain(b"", status=302, Location=f"http://{host}/latest/meta-data")
+    assert "adresse interdite" in refusal(site.url)
+    assert len(site.paths) == 1
+
+
+def drip(head: bytes) -> Answer:
+    """This, then an octet from time to time for two seconds."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            handler.wfile.write(head)
+            for _ in range(40):
+                handler.wfile.write(b" ")
+                sleep(0.05)
+        except OSError:
+            return
+
+    return answer

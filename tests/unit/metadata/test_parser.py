@@ -110,15 +110,22 @@ def test_an_elliptic_key_signs_but_cannot_encrypt() -> None:
     assert "n'est pas une clé RSA" in parsed.warnings[0]
 
 
-def test_the_default_attribute_service_is_the_one_that_is_read() -> None:
+def test_every_attribute_service_is_read_with_its_index() -> None:
     service = (
         '<md:AttributeConsumingService index="{0}" {1}>'
         '<md:RequestedAttribute Name="{2}"/></md:AttributeConsumingService>'
     )
     first = service.format(0, "", "a")
     second = service.format(1, 'isDefault="true"', "b")
-    assert [each.name for each in read(ACS, first, second).requested_attributes] == ["b"]
-    assert [each.name for each in read(ACS, first).requested_attributes] == ["a"]
+    nothing = '<md:AttributeConsumingService index="2"/>'
+    parsed = read(ACS, first, second, nothing)
+    services = parsed.attribute_consuming_services
+    assert [(each.index, [one.name for one in each.requested]) for each in services] == [
+        (0, ["a"]),
+        (1, ["b"]),
+    ]
+    assert [each.name for each in parsed.requested_attributes] == ["a", "b"]
+    assert "l'attribut index vaut « x »" in refusal(ACS, service.format("x", "", "a"))
 
 
 def test_a_descriptor_for_saml_1_beside_ours_is_left_alone() -> None:
@@ -325,9 +332,9 @@ def test_a_boolean_that_is_none_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("where", ["attributes", "root_attributes"])
 def test_expired_metadata_is_refused(where: str) -> None:
-    text = refusal(ACS, **{where: 'validUntil="2026-11-20T09:00:00Z"'})
+    text = refusal(ACS, **{where: 'validUntil="2026-11-20T08:57:00Z"'})
     assert "ont expiré le 20/11/2026" in text
-    assert read(ACS, **{where: 'validUntil="2026-11-20T09:00:01Z"'}).valid_until is not None
+    assert read(ACS, **{where: 'validUntil="2026-11-20T08:57:01Z"'}).valid_until is not None
 
 
 def test_the_nearest_end_counts() -> None:

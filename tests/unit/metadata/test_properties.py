@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from idp.errors import MetadataError
-from metadata.parser import MAX_NAME, parse
+from metadata.extensions import MAX_NAME
+from metadata.parser import parse
 from metadata.reading import index, is_absolute_http, shortened
 from tests.common.clock import START
 from tests.fuzz import readers, seeds

@@ -1,10 +1,8 @@
 """The IdP's own EntityDescriptor, held against the OASIS schemas and against libxmlsec1."""
 
 from base64 import b64decode
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -14,24 +12,31 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from lxml import etree
 
 from idp.errors import SignatureRefused
+from idp.keys import KeyUse
 from idp.saml import xml
 from idp.saml.signature import sign_canonical, verify_element
+from idp.services import Services
 from idp.settings import Settings
 from idp.types import NameIDFormat
 from metadata.publish import entity_descriptor
 from tests.common.clock import START
+from tests.common.schemas import check
 
 NS = {
     "md": "urn:oasis:names:tc:SAML:2.0:metadata",
     "mdui": "urn:oasis:names:tc:SAML:metadata:ui",
     "alg": "urn:oasis:names:tc:SAML:metadata:algsupport",
     "ds": "http://www.w3.org/2000/09/xmldsig#",
+    "saml": "urn:oasis:names:tc:SAML:2.0:assertion",
+    "mdattr": "urn:oasis:names:tc:SAML:metadata:attribute",
+    "remd": "http://refeds.org/metadata",
+    "shibmd": "urn:mace:shibboleth:metadata:1.0",
 }
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 class Signer:
-    """An ``ISigner`` with the suite's key, which publishes the next one too."""
+    """An ``IKeyRing`` with the suite's key, which publishes the next one too."""
 
     def __init__(self, folder: Path) -> None:
         key = load_pem_private_key((folder / "idp.pem").read_bytes(), None)
@@ -49,6 +54,16 @@ class Signer:
     def certificates(self) -> tuple[bytes, ...]:
         return tuple(each.public_bytes(Encoding.DER) for each in self._certificates)
 
+    def encryption_certificates(self) -> tuple[bytes, ...]:
+        return ()
+
+
+class Decrypter(Signer):
+    """The same with a key for encryption."""
+
+    def encryption_certificates(self) -> tuple[bytes, ...]:
+        return self.certificates()[1:]
+
 
 @pytest.fixture
 def signer(keys_folder: Path) -> Signer:
@@ -60,71 +75,71 @@ def published(settings: Settings, signer: Signer) -> etree._Element:
     return xml.parse(entity_descriptor(settings, signer, START))
 
 
-class _Installed(etree.Resolver):
-    """Finds each schema by its file name in the installed pysaml2, never on the network."""
-
-    def resolve(self, system_url: str, public_id: str, context: object) -> object:
-        del public_id
-        name = system_url.rpartition("/")[2]
-        return self.resolve_string(_schema_text(name), context, base_url=name)
+def test_it_validates_against_the_oasis_schemas(published: etree._Element) -> None:
+    check(published)
 
 
-def _schema_text(name: str) -> bytes:
-    if name.endswith(".dtd"):
-        return b""  # the DTD of XML Schema itself: entities of its own documentation
-    return (files("saml2.data.schemas") / name).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def validate() -> Callable[[etree._Element], None]:
-    parser = etree.XMLParser(no_network=True)
-    parser.resolvers.add(_Installed())
-    # One schema for all: the metadata's and that of the user interface's elements.
-    both = (
-        '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">'
-        f'<xs:import namespace="{NS["mdui"]}"'
-        ' schemaLocation="sstc-saml-metadata-ui-v1.0.xsd"/>'
-        "</xs:schema>"
-    )
-    schema = etree.XMLSchema(etree.fromstring(both, parser))
-    return schema.assertValid
-
-
-def test_it_validates_against_the_oasis_schemas(
-    published: etree._Element, validate: Callable[[etree._Element], None]
+def test_the_logo_is_told_with_its_address_and_its_size(
+    settings: Settings, signer: Signer, tmp_path: Path
 ) -> None:
-    validate(published)
-
-
-def test_with_a_logo_it_validates_too(
-    settings: Settings, signer: Signer, validate: Callable[[etree._Element], None]
-) -> None:
-    for logo, expected in (
-        ("https://cig.exemple.fr/logo.png", "https://cig.exemple.fr/logo.png"),
-        ("/srv/conf/logo.png", None),
-    ):
+    file = tmp_path / "logo.svg"
+    file.write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 60"/>')
+    for logo, size in (("", ("80", "80")), (str(file), ("120", "60"))):
         own = replace(settings, organization=replace(settings.organization, logo=logo))
         root = xml.parse(entity_descriptor(own, signer, START))
-        validate(root)
-        assert root.findtext(".//mdui:Logo", namespaces=NS) == expected
+        check(root)
+        (found,) = root.findall(".//mdui:Logo", NS)
+        assert found.text == settings.url("/logo")
+        assert (found.get("width"), found.get("height")) == size
 
 
-def test_the_schemas_do_refuse_what_is_wrong(
-    published: etree._Element, validate: Callable[[etree._Element], None]
-) -> None:
+def test_the_schemas_do_refuse_what_is_wrong(published: etree._Element) -> None:
     published.insert(0, published[-1])
     with pytest.raises(etree.DocumentInvalid):
-        validate(published)
+        check(published)
 
 
-def test_the_user_interface_schema_does_refuse_what_is_wrong(
-    published: etree._Element, validate: Callable[[etree._Element], None]
-) -> None:
+def test_the_user_interface_schema_does_refuse_what_is_wrong(published: etree._Element) -> None:
     info = published.find(".//mdui:UIInfo", NS)
     assert info is not None
     del info[0].attrib[LANG]
     with pytest.raises(etree.DocumentInvalid):
-        validate(published)
+        check(published)
+
+
+def test_the_scope_is_told_in_the_role_as_a_plain_domain(
+    settings: Settings, signer: Signer
+) -> None:
+    own = replace(settings, scope="cig.example")
+    root = xml.parse(entity_descriptor(own, signer, START))
+    check(root)
+    (scope,) = root.iter(f"{{{NS['shibmd']}}}Scope")
+    assert (scope.text, scope.get("regexp")) == ("cig.example", "false")
+    assert root.find("md:IDPSSODescriptor/md:Extensions/shibmd:Scope", NS) is scope
+    scope.set("regexp", "perhaps")
+    with pytest.raises(etree.DocumentInvalid):
+        check(root)
+
+
+def test_what_the_operator_states_of_this_idp_is_told_and_nothing_by_itself(
+    published: etree._Element,
+    settings: Settings,
+    signer: Signer,
+) -> None:
+    assert published.find("md:Extensions", NS) is None
+    stated = (("urn:support", "urn:a"), ("urn:assurance", "urn:sirtfi"), ("urn:support", "urn:b"))
+    text = entity_descriptor(replace(settings, entity_attributes=stated), signer, START)
+    root = xml.parse(text)
+    check(root)
+    assert xml.canonicalize(root) == text
+    verify_element(root, signer.certificates()[:1])
+    attributes = root.findall("md:Extensions/mdattr:EntityAttributes/saml:Attribute", NS)
+    assert [(each.get("Name"), [value.text for value in each]) for each in attributes] == [
+        ("urn:support", ["urn:a", "urn:b"]),
+        ("urn:assurance", ["urn:sirtfi"]),
+    ]
+    uri = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
+    assert {each.get("NameFormat") for each in attributes} == {uri}
 
 
 def test_its_signature_verifies(published: etree._Element, signer: Signer) -> None:
@@ -156,14 +171,21 @@ def test_only_working_endpoints_are_told(published: etree._Element, settings: Se
     descriptor = published.find("md:IDPSSODescriptor", NS)
     assert descriptor is not None
     assert descriptor.get("WantAuthnRequestsSigned") == "false"
-    assert descriptor.get("errorURL") == settings.url("/")
+    assert descriptor.get("errorURL") == settings.url("/aide/erreur")
     told = [
         (etree.QName(each).localname, each.get("Binding", "").rpartition(":")[2])
         for each in published.iterfind(".//*[@Location]")
     ]
-    assert told == [("SingleSignOnService", "HTTP-Redirect"), ("SingleSignOnService", "HTTP-POST")]
-    locations = {each.get("Location") for each in published.iterfind(".//*[@Location]")}
-    assert locations == {settings.url("/saml/sso")}
+    assert told == [
+        ("SingleLogoutService", "SOAP"),
+        ("SingleLogoutService", "HTTP-Redirect"),
+        ("SingleLogoutService", "HTTP-POST"),
+        ("SingleSignOnService", "HTTP-Redirect"),
+        ("SingleSignOnService", "HTTP-POST"),
+    ]
+    locations = [each.get("Location") for each in published.iterfind(".//*[@Location]")]
+    paths = ["/saml/slo/soap", "/saml/slo", "/saml/slo", "/saml/sso", "/saml/sso"]
+    assert locations == [settings.url(path) for path in paths]
     formats = [each.text for each in descriptor.iterfind("md:NameIDFormat", NS)]
     assert formats == [str(each) for each in NameIDFormat]
 
@@ -190,6 +212,32 @@ def test_every_published_certificate_is_there(published: etree._Element, signer:
     assert tuple(told) == signer.certificates()
 
 
+def test_what_may_be_encrypted_to_us_is_told_with_the_algorithms(
+    settings: Settings, keys_folder: Path
+) -> None:
+    keys = Decrypter(keys_folder)
+    root = xml.parse(entity_descriptor(settings, keys, START))
+    check(root)
+    (told,) = root.findall("md:IDPSSODescriptor/md:KeyDescriptor[@use='encryption']", NS)
+    certificate = b64decode(told.findtext(".//ds:X509Certificate", "", NS))
+    assert (certificate,) == keys.encryption_certificates()
+    methods = [each.get("Algorithm", "") for each in told.iterfind("md:EncryptionMethod", NS)]
+    assert [each.rpartition("#")[2] for each in methods] == [
+        "aes256-gcm",
+        "aes128-gcm",
+        "rsa-oaep-mgf1p",
+    ]
+
+
+def test_a_new_encryption_key_is_in_the_document_at_once(services: Services) -> None:
+    path = "md:IDPSSODescriptor/md:KeyDescriptor[@use='encryption']"
+    assert xml.parse(services.metadata.document()).findall(path, NS) == []
+    services.keys.promote(services.keys.generate(KeyUse.ENCRYPTION))
+    root = xml.parse(services.metadata.document())
+    check(root)
+    assert len(root.findall(path, NS)) == 1
+
+
 def test_it_says_whose_it_is_in_french_and_english(
     published: etree._Element, settings: Settings
 ) -> None:
@@ -201,9 +249,13 @@ def test_it_says_whose_it_is_in_french_and_english(
     assert settings.organization.name in (texts["Description", "fr"] or "")
     assert texts["PrivacyStatementURL", "fr"] == settings.url("/donnees-personnelles")
     assert texts["InformationURL", "fr"] == settings.organization.url
-    assert info.find("mdui:Logo", NS) is None
     contacts = published.findall("md:ContactPerson", NS)
-    assert [each.get("contactType") for each in contacts] == ["technical", "support"]
+    assert [each.get("contactType") for each in contacts] == ["technical", "support", "other"]
+    assert [each.get(f"{{{NS['remd']}}}contactType") for each in contacts] == [
+        None,
+        None,
+        "http://refeds.org/metadata/contactType/security",
+    ]
     for contact in contacts:
         mail = contact.findtext("md:EmailAddress", "", NS)
         assert mail == f"mailto:{settings.organization.correspondant}"

@@ -131,17 +131,19 @@ def test_the_portals_own_entity_id_is_refused(registry: Registry, settings: Sett
         registry.add(complete_entity(settings.entity_id), NOTHING, application="")
 
 
-def test_metadata_from_an_address_are_followed_only_when_they_have_an_end(
+def test_metadata_from_an_address_without_an_end_are_refused(
     registry: Registry,
 ) -> None:
-    written = registry.add(complete_entity(), NOTHING, application="", source_url=URL)
-    assert "ne seront pas suivies" in written.registration.warnings[-1]
-    assert registry.find(ENTITY_ID).source_url is None
+    with pytest.raises(MetadataError, match="validUntil"):
+        registry.add(complete_entity(), NOTHING, application="", source_url=URL)
+    assert registry.list() == ()
     dated = complete_entity(root_attributes=DATED)
-    registry.replace(dated, NOTHING, source_url=URL)
+    registry.add(dated, NOTHING, application="", source_url=URL)
     assert registry.find(ENTITY_ID).source_url == URL
     with pytest.raises(MetadataError, match="validUntil"):
-        registry.refresh(ENTITY_ID, complete_entity())
+        registry.replace(complete_entity(), NOTHING, source_url=URL)
+    with pytest.raises(MetadataError, match="validUntil"):
+        registry.refresh(ENTITY_ID, complete_entity(), URL)
     assert registry.find(ENTITY_ID).source_url == URL, "the last good copy stays"
 
 
@@ -232,11 +234,11 @@ def test_an_unreadable_row_can_be_replaced(registry: Registry, core: Core) -> No
 def test_a_refresh_takes_the_new_copy(registry: Registry, journal: Journal) -> None:
     dated = complete_entity(root_attributes=DATED)
     registry.add(dated, NOTHING, application="", source_url=URL)
-    assert registry.refresh(ENTITY_ID, dated).changes == ()
-    later = complete_entity(root_attributes=DATED.replace("2026", "2027"))
-    written = registry.refresh(ENTITY_ID, later)
+    assert registry.refresh(ENTITY_ID, dated, URL).changes == ()
+    nearer = complete_entity(root_attributes=DATED.replace("2026-12-31", "2026-12-01"))
+    written = registry.refresh(ENTITY_ID, nearer, URL)
     assert written.changes[0].sentence() == (
-        "fin de validité : retiré 31/12/2026 00:00 UTC ; ajouté 31/12/2027 00:00 UTC"
+        "fin de validité : retiré 31/12/2026 00:00 UTC ; ajouté 01/12/2026 00:00 UTC"
     )
     assert journal.codes == ["service-provider.added", "service-provider.refreshed"]
     assert registry.find(ENTITY_ID).source_url == URL
@@ -253,7 +255,7 @@ def test_a_poisoned_address_changes_nothing(registry: Registry) -> None:
         b"",
     ):
         with pytest.raises(MetadataError):
-            registry.refresh(ENTITY_ID, poisoned)
+            registry.refresh(ENTITY_ID, poisoned, URL)
     assert registry.list() == (before,)
 
 
@@ -297,7 +299,7 @@ def test_what_is_not_registered_is_not_found(registry: Registry) -> None:
     with pytest.raises(NotFound):
         registry.replace(complete_entity(), NOTHING)
     with pytest.raises(NotFound):
-        registry.refresh(ENTITY_ID, complete_entity())
+        registry.refresh(ENTITY_ID, complete_entity(), URL)
 
 
 class Undone(Exception):

@@ -36,6 +36,7 @@ OIDS = [
         ("net-cotisations", [*BASIC, "siret", "applicationId"]),
         ("net-cap", [*OIDS, "structurePath"]),
         ("site", ["mail", "displayName", "role", "structure"]),
+        ("research", ["urn:oid:1.3.6.1.4.1.5923.1.1.1.6", *OIDS[1:5]]),
     ],
 )
 def test_each_set_sends_these_attributes_in_this_order(name: str, attributes: list[str]) -> None:
@@ -43,7 +44,8 @@ def test_each_set_sends_these_attributes_in_this_order(name: str, attributes: li
 
 
 def test_there_is_no_other_set() -> None:
-    assert list(RULE_SETS) == ["basic", "uri", "bip", "net-cotisations", "net-cap", "site"]
+    names = ["basic", "uri", "bip", "net-cotisations", "net-cap", "site", "research"]
+    assert list(RULE_SETS) == names
     with pytest.raises(MetadataError, match="autre n'existe pas"):
         rule_set("autre")
 
@@ -59,7 +61,8 @@ def test_uri_names_the_same_sources_with_friendly_names() -> None:
 def test_roles_and_structures_have_several_values() -> None:
     for rules in RULE_SETS.values():
         several = {rule.source for rule in rules if rule.multi_valued}
-        assert {Source.ROLE, Source.STRUCTURE} <= several
+        sources = {rule.source for rule in rules}
+        assert {Source.ROLE, Source.STRUCTURE} & sources <= several
         assert Source.MAIL not in several
 
 

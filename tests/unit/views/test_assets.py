@@ -1,5 +1,6 @@
 import gzip
 import re
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,14 @@ import pytest
 from webob import Request
 from webtest import TestApp
 
+from idp import make_app
 from idp.errors import ConfigurationError
+from idp.logo import OWN_MARK_SIZE, size_of
+from idp.services import Services
 from idp.settings import Settings
-from views.assets import FOREVER, Assets, load
+from views.assets import FOR_AN_HOUR, FOREVER, Assets, load
+
+PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 120, 60)
 
 
 def with_logo(settings: Settings, logo: str) -> Settings:
@@ -74,17 +80,35 @@ def test_nothing_else_is_served(app: TestApp, path: str) -> None:
 
 def test_a_logo_is_served_and_shown(settings: Settings, tmp_path: Path) -> None:
     logo = tmp_path / "logo.PNG"
-    logo.write_bytes(b"\x89PNG")
+    logo.write_bytes(PNG)
     assets = load(with_logo(settings, str(logo)))
     asset = assets.get("img/logo.png")
     assert asset is not None
-    assert (asset.content_type, asset.plain) == ("image/png", b"\x89PNG")
+    assert (asset.content_type, asset.plain) == ("image/png", PNG)
 
 
 @pytest.mark.parametrize("logo", ["/nowhere/logo.png", "no.such.package:logo.svg", "logo.exe"])
 def test_a_logo_that_cannot_be_used_refuses_to_start(settings: Settings, logo: str) -> None:
     with pytest.raises(ConfigurationError, match=r"organization\.logo"):
         load(with_logo(settings, logo))
+
+
+def test_the_own_mark_is_served_where_there_is_no_logo(app: TestApp) -> None:
+    response = app.get("/logo")
+    assert response.content_type == "image/svg+xml"
+    assert response.headers["Cache-Control"] == FOR_AN_HOUR
+    assert "Set-Cookie" not in response.headers
+    assert size_of(response.body) == OWN_MARK_SIZE
+
+
+def test_the_logo_has_an_address_that_stays(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "logo.png"
+    file.write_bytes(PNG)
+    settings = with_logo(services.settings, str(file))
+    core = replace(services.core, settings=settings)
+    app = TestApp(make_app(settings, replace(services, core=core)))
+    response = app.get("/logo")
+    assert (response.content_type, response.body) == ("image/png", PNG)
 
 
 def test_our_style_sheets_ask_for_nothing_elsewhere(settings: Settings) -> None:

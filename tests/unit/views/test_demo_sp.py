@@ -246,14 +246,6 @@ def test_a_status_is_shown_in_words(sp: TestApp, idp: FakeIdp) -> None:
     whoami(sp, "bip", status=401)
 
 
-def test_signing_out_ends_the_session_and_goes_to_the_portal(sp: TestApp, idp: FakeIdp) -> None:
-    post(sp, idp, SITE, status=303)
-    cookie = sp.cookies["demo-site"]
-    assert sp.get("/site/logout", status=303).location == "https://idp.example/deconnexion"
-    sp.set_cookie("demo-site", cookie)
-    whoami(sp, "site", status=401)
-
-
 def test_a_session_of_one_application_opens_no_other(sp: TestApp, idp: FakeIdp) -> None:
     post(sp, idp, SITE, status=303)
     sp.set_cookie("demo-bip", sp.cookies["demo-site"].strip('"'))

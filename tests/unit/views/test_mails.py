@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime
 
 import pytest
 from jinja2 import UndefinedError
@@ -13,6 +14,9 @@ PARAMETERS = {
     "structure": "cig-pc / Ville A",
     "application": "BIP",
     "role": "Lecteur",
+    "kid": "20261120-0a1b2c3d",
+    "use": "encryption",
+    "ends_at": datetime(2027, 1, 20, tzinfo=UTC),
 }
 
 
@@ -23,7 +27,8 @@ def test_every_mail_has_a_subject_a_text_and_a_page(settings: Settings, kind: st
     assert "\n" not in mail.subject
     assert mail.html is not None
     for body in (mail.text, mail.html):
-        assert "zoe@ville.example" in body
+        # Whom or what it is about.
+        assert ("20261120-0a1b2c3d" if kind == "key-ending" else "zoe@ville.example") in body
         assert "Avis de confidentialité" in body
         assert not re.search(r"[?&](token|jeton|lien)=", body)
     assert '<html lang="fr">' in mail.html

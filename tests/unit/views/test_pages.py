@@ -11,7 +11,13 @@ from tests.common.memory_directory import MemoryDirectory
 from tests.unit.views.conftest import sign_in
 from views.templating import Icons
 
-PUBLIC = ["/connexion", "/accessibilite", "/donnees-personnelles", "/mentions-legales"]
+PUBLIC = [
+    "/connexion",
+    "/accessibilite",
+    "/donnees-personnelles",
+    "/mentions-legales",
+    "/aide/erreur",
+]
 PERSONAL = ["/", "/profil", "/deconnexion"]
 
 INLINE = re.compile(
@@ -141,7 +147,8 @@ def test_the_hand_over_page_escapes_and_stands_alone(app: TestApp) -> None:
         "hand_over.jinja2",
         action="https://sp.example/acs?a=1&b=2",
         fields=[("SAMLResponse", "PHNhbWw+"), ("RelayState", relay_state)],
-        application_label="BIP",
+        title="Ouverture de BIP",
+        back=None,
     )
     assert not INLINE.search(html)
     assert 'action="https://sp.example/acs?a=1&amp;b=2"' in html
@@ -171,6 +178,7 @@ def test_the_choice_of_a_structure_and_the_refusal(app: TestApp) -> None:
         "choose_structure.jinja2",
         request=request,
         person=None,
+        sign_out_under_way=False,
         application_label="BIP",
         entitlements=(entitlement,),
         flow="f-1",
@@ -186,6 +194,7 @@ def test_the_choice_of_a_structure_and_the_refusal(app: TestApp) -> None:
         action=None,
         fields=(),
         person=None,
+        sign_out_under_way=False,
         application_label="BIP",
         referents=(Referent("Rita Referent", "ref@ville.example"),),
         closed_message=None,

@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 from webtest import TestApp
 
+from idp.messages import AcceptedRequest
 from idp.services import Services
-from idp.types import AcceptedRequest
 from tests.common.clock import FakeClock
 from tests.common.memory_directory import MemoryDirectory
 from tests.unit.views.conftest import ENTITY_ID, PASSWORD, sign_in
@@ -224,8 +224,12 @@ def test_a_cookie_that_cannot_be_read_keeps_nobody_out(app: TestApp, name: str, 
     browser.get("/", headers=cookies(), status=200)
     leaving = browser.get("/deconnexion", headers=cookies()).forms[0]
     left = leaving.submit(headers=cookies(), status=303)
-    assert left.location.endswith("/deconnexion/terminee")
-    browser.get("/deconnexion/terminee", headers=cookies(), status=200)
+    assert left.location.endswith("/deconnexion/suite")
+    done = browser.get("/deconnexion/suite", headers=cookies(), status=303)
+    assert done.location.endswith("/deconnexion/terminee")
+    page = browser.get("/deconnexion/terminee", headers=cookies(), status=200)
+    assert page.html.h1.text == "Vous êtes déconnecté du portail"
+    assert page.html.select_one("[aria-label='Déconnexion en cours']") is None
 
 
 @pytest.mark.usefixtures("agent")

@@ -1,2 +1,13 @@
 // Sends the form at once; its button does the same where no script runs.
-document.getElementById("remise").submit();
+const form = document.getElementById("remise");
+const LIMIT = 5000;
+
+form.submit();
+
+// While the application's page does not come, this one still runs: a sign-out goes on without it.
+if (form.dataset.back) {
+  setTimeout(() => {
+    window.stop();
+    location.replace(form.dataset.back);
+  }, LIMIT);
+}

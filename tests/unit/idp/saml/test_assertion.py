@@ -23,13 +23,13 @@ from idp.errors import (
     UnknownPrincipal,
     UnusableServiceProvider,
 )
+from idp.messages import AcceptedRequest
 from idp.saml import names
 from idp.saml.assertion import ResponseDraft, build_response, build_status_response
 from idp.saml.bindings import encode_post
 from idp.saml.signature import sign_canonical
 from idp.saml.xml import canonicalize, parse
 from idp.types import (
-    AcceptedRequest,
     AuthnContext,
     Encrypt,
     NameFormat,

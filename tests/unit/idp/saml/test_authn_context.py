@@ -3,8 +3,9 @@
 import pytest
 
 from idp.errors import NoAuthnContext
+from idp.messages import RequestedAuthnContext
 from idp.saml.authn_context import declared_class
-from idp.types import AuthnContext, RequestedAuthnContext
+from idp.types import AuthnContext
 
 PPT = AuthnContext.PASSWORD_PROTECTED_TRANSPORT
 PASSWORD = AuthnContext.PASSWORD

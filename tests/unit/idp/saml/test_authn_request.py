@@ -14,9 +14,10 @@ from idp.errors import (
     UnknownEndpoint,
     UnreadableMessage,
 )
+from idp.messages import AcceptedRequest
 from idp.saml import authn_request, xml
 from idp.saml.bindings import Message, decode_post, decode_redirect
-from idp.types import AcceptedRequest, Binding, Endpoint, NameID, ServiceProvider
+from idp.types import Binding, Endpoint, NameID, ServiceProvider
 from tests.common.fake_sp import SAML, SAMLP, FakeSP
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

@@ -12,11 +12,13 @@ from idp.errors import ProtocolError, RequestRefused, SignatureRefused, Unreadab
 from idp.saml.bindings import (
     MAX_ENCODED,
     MAX_INFLATED,
+    check_relay_state,
     decode_post,
     decode_redirect,
     encode_post,
     inflate,
 )
+from idp.types import Legacy
 
 
 def deflate(data: bytes) -> bytes:
@@ -106,10 +108,22 @@ def test_a_decompression_bomb_stops_at_the_bound_of_a_message() -> None:
         inflate(bomb)
 
 
-def test_a_relay_state_of_more_than_one_kibibyte_is_refused() -> None:
-    assert decode_redirect(query_of(b"<a/>", f"&RelayState={'a' * 1024}")).relay_state == "a" * 1024
+def test_a_relay_state_of_more_than_eight_kibibytes_is_not_decoded() -> None:
+    assert decode_redirect(query_of(b"<a/>", f"&RelayState={'a' * 8192}")).relay_state == "a" * 8192
     with pytest.raises(RequestRefused):
-        decode_redirect(query_of(b"<a/>", f"&RelayState={'%C3%A9' * 513}"))
+        decode_redirect(query_of(b"<a/>", f"&RelayState={'%C3%A9' * 4097}"))
+
+
+def test_a_relay_state_of_more_than_one_kibibyte_needs_an_exception() -> None:
+    for text in ("a" * 1024, "é" * 512, None):
+        assert check_relay_state(text, ()) == text
+    for exceptions in ((), (Legacy.SHA1_SIGNATURE,)):
+        with pytest.raises(RequestRefused):
+            check_relay_state("é" * 513, exceptions)
+    allowed = frozenset({Legacy.LONG_RELAY_STATE})
+    assert check_relay_state("é" * 4096, allowed) == "é" * 4096
+    with pytest.raises(RequestRefused):
+        check_relay_state("é" * 4097, allowed)
 
 
 def test_a_relay_state_with_a_nul_is_refused() -> None:

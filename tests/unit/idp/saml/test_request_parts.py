@@ -94,8 +94,10 @@ def test_an_explicit_default_port_is_another_destination() -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "1", " 65535 "])
-def test_attribute_consuming_service_index_is_tolerated(text: str) -> None:
-    assert accept(by_redirect(AttributeConsumingServiceIndex=text)).acs == PLAIN.acs
+def test_attribute_consuming_service_index_is_kept(text: str) -> None:
+    accepted = accept(by_redirect(AttributeConsumingServiceIndex=text))
+    assert accepted.attribute_consuming_service_index == int(text)
+    assert accept(by_redirect()).attribute_consuming_service_index is None
 
 
 @pytest.mark.parametrize("text", ["", "-1", "65536", "un", "1.0", "\u0661"])

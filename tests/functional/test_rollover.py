@@ -1,0 +1,206 @@
+"""A key is replaced while people sign on: nobody notices, and nothing is started anew.
+
+SPs here trust the metadata as they fetched it a minute ago. Two nodes answer, each with services of
+its own on the one database, while four browsers sign on all the time.
+"""
+
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Event, Thread
+from time import monotonic, sleep
+
+import pytest
+from lxml import etree
+from webtest import TestApp
+
+from idp.errors import KeyRefused
+from idp.services import Services, build
+from idp.settings import Settings
+from tests.common.clock import FakeClock
+from tests.common.fake_sp import NS, Refused, verify
+from tests.conftest import spoken_to
+from tests.functional.conftest import Visitor, World
+
+MINUTE = timedelta(minutes=1)
+KNOWN_AFTER = 1.5  # seconds until every process knows of a change
+EACH = 6  # sign-ons of every browser in each step
+CODES = ("bip", "net-cotisations")
+
+
+@dataclass
+class Crowd:
+    """Browsers that go on signing on, and the SPs' opinion of every answer."""
+
+    world: World
+    apps: list[TestApp]
+    fetched: list[bytes] = field(default_factory=list)
+    signed_by: list[tuple[str, bytes]] = field(default_factory=list)
+    broken: list[BaseException] = field(default_factory=list)
+    counts: dict[int, int] = field(default_factory=dict)
+    stopping: Event = field(default_factory=Event)
+
+    def a_minute_passes(self) -> None:
+        """Every SP fetches the metadata, on any node."""
+        for app in self.apps:
+            self.fetched.append(app.get("/saml/metadata").body)
+        self.world.clock.advance(MINUTE)
+
+    def work(self) -> int:
+        """Wait for further sign-ons of everybody; returns how many there were before."""
+        before, counts = len(self.signed_by), dict(self.counts)
+        deadline = monotonic() + 30
+        while any(self.counts[each] < count + EACH for each, count in counts.items()):
+            assert monotonic() < deadline, "too slow"
+            assert self.broken == []
+            sleep(0.02)
+        return before
+
+    def run(self, number: int, visitor: Visitor) -> None:
+        """One browser's thread."""
+        sp = self.world.sps[CODES[number % len(CODES)]]
+        try:
+            while not self.stopping.is_set():
+                trusted = certificates(self.fetched[-2])  # a minute ago, on the first node
+                _id, page = visitor.open(sp, now=self.world.now)
+                assert page.status_int == 200, page.text
+                _action, response, _state = sp.read_page(page.text)
+                self.signed_by.append((sp.entity_id, trusted_signer(response, trusted)))
+                self.counts[number] += 1
+        except BaseException as error:  # noqa: BLE001 - told by the test
+            self.broken.append(error)
+
+
+def certificates(metadata: bytes, use: str = "signing") -> list[bytes]:
+    """What an SP keeps of our metadata."""
+    path = f".//md:KeyDescriptor[@use='{use}']//ds:X509Certificate"
+    return [b64decode(each.text or "") for each in etree.fromstring(metadata).iterfind(path, NS)]
+
+
+def trusted_signer(response: etree._Element, trusted: list[bytes]) -> bytes:
+    """The certificate that verifies the assertion.
+
+    Raises:
+        Refused: none of those that the SP trusts does.
+    """
+    found = response.find("saml:Assertion", NS)
+    assertion = etree.fromstring(etree.tostring(found, method="c14n", exclusive=True))
+    for certificate in trusted:
+        try:
+            verify(assertion, certificate)
+        except Refused:
+            continue
+        return certificate
+    raise Refused("no key of the metadata verifies it")
+
+
+@pytest.fixture
+def crowd(
+    world: World, services: Services, settings: Settings, clock: FakeClock
+) -> Iterator[Crowd]:
+    second = build(settings, clock=clock)
+    second_directory = second.directory
+    # The memory directory is each process's own; people are the same.
+    second_directory.__dict__.update(services.directory.__dict__)
+    apps = [spoken_to(settings, services), spoken_to(settings, second)]
+    made = Crowd(world, apps)
+    made.a_minute_passes()
+    threads = []
+    for number in range(4):
+        app = apps[number // 2]
+        visitor = Visitor(TestApp(app.app, extra_environ=app.extra_environ))
+        visitor.sign_in("agent")
+        made.counts[number] = 0
+        threads.append(Thread(target=made.run, args=(number, visitor), daemon=True))
+    for thread in threads:
+        thread.start()
+    yield made
+    made.stopping.set()
+    for thread in threads:
+        thread.join(30)
+    second.db.dispose()
+    assert made.broken == []
+
+
+def test_a_rollover_breaks_no_sign_on(crowd: Crowd, services: Services) -> None:
+    keys = services.keys
+    crowd.work()
+    old = keys.certificates()[0]
+    kid = keys.generate()
+    crowd.a_minute_passes()
+    sleep(KNOWN_AFTER)
+    crowd.a_minute_passes()
+    crowd.a_minute_passes()
+    since = crowd.work()
+    assert {signer for _sp, signer in crowd.signed_by[since:]} == {old}, "published, not used yet"
+
+    keys.promote(kid, force=True)
+    new = keys.certificates()[0]
+    sleep(KNOWN_AFTER)
+    crowd.work()
+    since = crowd.work()
+    assert {signer for _sp, signer in crowd.signed_by[since:]} == {new}
+    crowd.a_minute_passes()
+    crowd.a_minute_passes()
+    crowd.work()
+
+    keys.retire("idp")
+    sleep(KNOWN_AFTER)
+    crowd.a_minute_passes()
+    crowd.a_minute_passes()
+    assert certificates(crowd.fetched[-1]) == [new]
+    crowd.work()
+    assert len(crowd.signed_by) >= 5 * 4 * EACH
+
+
+def test_an_sp_that_reads_no_metadata_is_kept_on_the_old_key(
+    crowd: Crowd, services: Services
+) -> None:
+    keys, bip = services.keys, crowd.world.sps["bip"].entity_id
+    old = keys.certificates()[0]
+    kid = keys.generate()
+    sleep(KNOWN_AFTER)
+    crowd.a_minute_passes()
+    crowd.a_minute_passes()
+    keys.assign(bip, "idp")
+    sleep(KNOWN_AFTER)
+    crowd.work()
+    keys.promote(kid, force=True)
+    sleep(KNOWN_AFTER)
+    crowd.a_minute_passes()
+    crowd.work()
+    since = crowd.work()
+    new = keys.certificates()[0]
+    assert set(crowd.signed_by[since:]) == {
+        (bip, old),
+        (crowd.world.sps["net-cotisations"].entity_id, new),
+    }
+    with pytest.raises(KeyRefused, match=bip):
+        keys.retire("idp")
+    assert {each.entity_id: each.kid for each in keys.served()} == {
+        bip: "idp",
+        crowd.world.sps["net-cotisations"].entity_id: kid,
+    }
+
+    keys.assign(bip, None)
+    sleep(KNOWN_AFTER)
+    crowd.work()
+    since = crowd.work()
+    assert {signer for _sp, signer in crowd.signed_by[since:]} == {new}
+
+
+def test_a_rollover_without_waiting_would_be_seen(crowd: Crowd, services: Services) -> None:
+    """The SPs of these tests do refuse what they cannot know."""
+    crowd.work()
+    services.keys.promote(services.keys.generate(), force=True)
+    _until(lambda: len(crowd.broken) == len(crowd.counts))
+    assert all(isinstance(error, Refused) for error in crowd.broken)
+    crowd.broken.clear()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = monotonic() + 15
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.02)

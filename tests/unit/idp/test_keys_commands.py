@@ -1,0 +1,188 @@
+"""``convergences keys …`` as an operator types it."""
+
+import json
+from collections.abc import Callable
+from configparser import ConfigParser
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    load_pem_private_key,
+)
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+
+from idp import cli, log
+from idp.services import Services, SystemClock
+from idp.settings import Settings
+from idp.types import AuthnContext, NameID, SpSession, Subject
+from metadata.options import Choice
+from metadata.registry import Registry
+from tests.common.clock import FakeClock
+from tests.common.fake_sp import FakeSP
+from tests.common.processes import REPOSITORY
+from tests.common.settings import CHANGES
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(
+    services: Services, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    ini = ConfigParser(interpolation=None)
+    ini.read(REPOSITORY / "development.ini", encoding="utf-8")
+    ini["app:main"].update(CHANGES)
+    ini["app:main"]["convergences.var"] = str(settings.var)
+    url = services.db.url.render_as_string(hide_password=False)
+    ini["app:main"]["convergences.database_url"] = url
+    path = tmp_path / "essai.ini"
+    with path.open("w", encoding="utf-8") as file:
+        ini.write(file)
+    # The log of the command is not the log of the tests.
+    monkeypatch.setattr(log, "configure", lambda **_options: None)
+
+    def call(*words: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(cli.convergences, ["--config", str(path), *words], input=stdin)
+
+    return call
+
+
+@pytest.fixture
+def sp(services: Services) -> FakeSP:
+    made = FakeSP("bip")
+    Registry(services.core).add(made.metadata(), Choice(rule_set="basic"), application="bip")
+    return made
+
+
+def listed(run: Run) -> dict[str, dict[str, object]]:
+    return {each["kid"]: each for each in json.loads(run("--json", "keys", "list").stdout)}
+
+
+def serve(services: Services, entity_id: str, kid: str) -> None:
+    now = services.clock.now()
+    subject = Subject("s1", "lea@ville.example", "Léa", "Noël", now)
+    _token, session = services.sessions.start(
+        subject, AuthnContext.PASSWORD_PROTECTED_TRANSPORT, user_agent=""
+    )
+    opened = SpSession(entity_id, NameID("x", "urn:x"), "_1", now, session.expires_at, kid)
+    services.sessions.record(session, opened)
+
+
+def test_the_list_says_who_was_last_served_with_which_key(
+    run: Run, services: Services, sp: FakeSP
+) -> None:
+    serve(services, sp.entity_id, "idp")
+    assert "dernière réponse à https://bip.example/metadata : 20/11/2026 à 09:00 UTC" in (
+        run("keys", "list").stdout
+    )
+    kid = json.loads(run("--json", "keys", "generate").stdout)["kid"]
+    keys = listed(run)
+    at = services.clock.now().isoformat()
+    assert keys["idp"]["served"] == [{"entity_id": sp.entity_id, "at": at}]
+    assert keys[kid]["served"] == []
+    assert keys[kid]["days_left"] > 3600  # type: ignore[operator]
+
+
+def test_an_encryption_key_says_what_it_is(run: Run) -> None:
+    made = run("keys", "generate", "--use", "encryption")
+    assert "elle sera publiée après" in made.stdout
+    kid = next(kid for kid, key in listed(run).items() if key["use"] == "encryption")
+    assert f"{kid} : prochaine, chiffrement" in run("keys", "list").stdout
+    assert "est publiée pour le chiffrement" in run("keys", "promote", kid).stdout
+    assert run("keys", "retire", kid).exit_code == 0
+    assert "retirée, chiffrement" in run("keys", "list").stdout
+    assert ", déchiffre jusqu'au " in run("keys", "list").stdout
+
+
+def test_an_sp_is_assigned_and_let_go(run: Run, services: Services, sp: FakeSP) -> None:
+    assert run("keys", "assign", sp.entity_id, "idp").exit_code == 0
+    assert "gardée pour https://bip.example/metadata" in run("keys", "list").stdout
+    assert listed(run)["idp"]["assigned"] == [sp.entity_id]
+    assert run("keys", "assign", sp.entity_id, "--default").exit_code == 0
+    assert listed(run)["idp"]["assigned"] == []
+    unknown = run("keys", "assign", "https://inconnu.example", "idp")
+    assert (unknown.exit_code, "Aucun fournisseur de service" in unknown.stderr) == (1, True)
+    for words in ([], ["idp", "--default"]):
+        assert run("keys", "assign", sp.entity_id, *words).exit_code == 2
+    assert services.keys.assignments() == {}
+
+
+def test_an_sp_that_was_removed_can_be_let_go(run: Run, services: Services, sp: FakeSP) -> None:
+    services.keys.assign(sp.entity_id, "idp")
+    Registry(services.core).remove(sp.entity_id)
+    assert run("keys", "assign", sp.entity_id, "--default").exit_code == 0
+    assert services.keys.assignments() == {}
+
+
+def test_a_key_that_still_serves_is_retired_by_force_only(
+    run: Run, services: Services, sp: FakeSP, clock: FakeClock
+) -> None:
+    services.keys.promote(services.keys.generate(), force=True)
+    clock.advance(SystemClock().now() - clock.now())  # the command lives in real time
+    serve(services, sp.entity_id, "idp")
+    refused = run("keys", "retire", "idp")
+    assert refused.exit_code == 1
+    assert "https://bip.example/metadata" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert run("keys", "retire", "idp", "--force").exit_code == 0
+    assert listed(run)["idp"]["state"] == "retired"
+
+
+def test_a_pkcs12_file_is_imported(run: Run, keys_folder: Path, tmp_path: Path) -> None:
+    key = load_pem_private_key((keys_folder / "idp-next.pem").read_bytes(), None)
+    certificate = x509.load_pem_x509_certificate((keys_folder / "idp-next.crt").read_bytes())
+    file = tmp_path / "cle.p12"
+    how = BestAvailableEncryption(b"secret")
+    file.write_bytes(serialize_key_and_certificates(b"x", key, certificate, None, how))  # type: ignore[arg-type]
+    wrong = run("keys", "import", str(file), "--password-stdin", stdin="autre\n")
+    assert (wrong.exit_code, "mot de passe" in wrong.stderr) == (1, True)
+    made = run("keys", "import", str(file), "--password-stdin", stdin="secret\n")
+    assert made.exit_code == 0, made.output
+    assert len(listed(run)) == 2
+    asked = run("keys", "import", str(file), "--use", "encryption", stdin="secret\n")
+    assert asked.exit_code == 0, asked.output
+    assert [key["use"] for key in listed(run).values()].count("encryption") == 1
+
+
+def test_an_end_that_is_near_is_told_by_the_list_and_the_check(
+    run: Run, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (der,) = services.keys.certificates()
+    end = x509.load_der_x509_certificate(der).not_valid_after_utc
+
+    def at(before: timedelta) -> None:
+        monkeypatch.setattr("idp.services.SystemClock.now", lambda _self: end - before)
+
+    at(timedelta(days=61, hours=1))
+    assert "ATTENTION" not in run("keys", "list").stdout
+    at(timedelta(days=20, hours=1))
+    assert "ATTENTION, il reste 20 jours" in run("keys", "list").stdout
+    good = run("check")
+    assert good.exit_code == 0
+    assert "bon     clé de signature : idp (signing) : il reste 20 jours" in good.stdout
+    at(-timedelta(hours=1))
+    ended = run("check")
+    assert ended.exit_code == 1
+    assert "MAUVAIS clé de signature : idp (signing) : il a pris fin" in ended.stdout
+
+
+def test_a_new_key_says_from_when_on_it_may_sign(run: Run, services: Services) -> None:
+    made = run("keys", "generate")
+    assert made.exit_code == 0, made.output
+    (kid,) = listed(run).keys() - {"idp"}
+    shown = listed(run)[kid]
+    wait = datetime.fromisoformat(shown["promotable_at"]) - datetime.fromisoformat(
+        shown["created_at"]
+    )
+    assert wait == timedelta(days=1)
+    assert "à promouvoir à partir du" in run("keys", "list").stdout
+    refused = run("keys", "promote", kid)
+    assert refused.exit_code == 1
+    assert "--force" in refused.stderr
+    assert run("keys", "promote", kid, "--force").exit_code == 0
+    assert listed(run)[kid]["promotable_at"] is None
+    assert services.keys.kid == kid
