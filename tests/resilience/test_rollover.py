@@ -74,9 +74,8 @@ def test_every_assertion_verifies_with_the_metadata_of_a_while_ago(cluster: Clus
             reader.read_for(WHILE + 2)
             cluster.run("keys", "promote", kid, "--force")
             reader.read_for(WHILE)
-            for (
-                code
-            ) in cluster.sps:  # once every SP was answered with the new one, no force is needed
+            # Once every SP was answered with the new one, no force is needed.
+            for code in cluster.sps:
                 assert Visitor(agent.cookies).ask(nodes[0], cluster.sso(code)).is_hand_over
             cluster.run("keys", "retire", "idp")
             reader.read_for(WHILE + 2)
