@@ -10,8 +10,10 @@ from idp.cli import Cli, outside_unit_of_work
 from idp.db import Database, DatabaseError
 from idp.errors import ConfigurationError, ConvergencesError
 from idp.installation import check_secret
-from idp.keys.commands import keys, remaining
+from idp.keys.commands import STATES, USES, keys, remaining
 from idp.keys.expiry import days_left, ending
+from idp.keys.tables import KeyState
+from idp.keys.using import KnownKey
 from idp.mail_transports import NotDelivered, transport_of
 from idp.services import plugin
 from idp.worker import Worker
@@ -132,17 +134,27 @@ def _check_database(cli: Cli) -> None:
 
 
 def _check_keys(cli: Cli) -> str | None:
-    """Refuse a certificate that ended; speak of those that end soon."""
+    """Refuse a certificate that ended; name the key that signs, and those that end soon."""
     ring, now = cli.services.keys, cli.services.clock.now()
     ring.ready()
     for path in sorted(cli.settings.keys.glob("*.pem")):
         if path.stat().st_mode & 0o077:
             raise ConfigurationError(f"{path} can be read by others: chmod 600")
-    soon = ending(ring.lasting(), now)
-    said = "; ".join(f"{key.kid} ({key.use}) : {remaining(days_left(key, now))}" for key in soon)
+    lasting = ring.lasting()
+    soon = ending(lasting, now)
+    said = " ; ".join(
+        _described(key) + (f" : {remaining(days_left(key, now))}" if key in soon else "")
+        for key in lasting
+        if key in soon or key.kid == ring.kid
+    )
     if any(days_left(key, now) < 0 for key in soon):
         raise ConfigurationError(said)
     return said
+
+
+def _described(key: KnownKey) -> str:
+    kept = ", gardée pour une application" if key.state is KeyState.RETIRED else ""
+    return f"{key.kid} ({USES[key.use]}, {STATES[key.state]}{kept})"
 
 
 def _check_mail(cli: Cli) -> None:

@@ -71,9 +71,7 @@ class ProtocolError(ConvergencesError):
 
     code = "protocol"
     http_status = 400
-    public_text = (
-        "La demande de connexion envoyée par l'application n'a pas pu être acceptée." + TELL
-    )
+    public_text = "Le message envoyé par l'application n'a pas pu être accepté." + TELL
 
 
 class UnreadableMessage(ProtocolError):
@@ -86,7 +84,7 @@ class UnknownServiceProvider(ProtocolError):
     """No service provider of that entityID is registered, or it is disabled."""
 
     code = "unknown-service-provider"
-    public_text = "L'application qui demande la connexion n'est pas enregistrée ici." + TELL
+    public_text = "Cette application n'est pas enregistrée ici." + TELL
 
 
 class UnknownEndpoint(ProtocolError):
@@ -108,8 +106,8 @@ class RequestTooOld(RequestRefused):
     """It was made too long ago: a page that stayed open, a restored tab."""
 
     public_text = (
-        "La demande de connexion envoyée par l'application n'a pas pu être acceptée : elle est "
-        "trop ancienne. Revenez à l'application et recommencez."
+        "Le message envoyé par l'application n'a pas pu être accepté : il est trop ancien. "
+        "Revenez à l'application et recommencez."
     )
 
 
@@ -123,7 +121,7 @@ class ReplayedMessage(ProtocolError):
     """This message ID was already used by this SP."""
 
     code = "replayed-message"
-    public_text = "Cette demande de connexion a déjà servi. Revenez à l'application et recommencez."
+    public_text = "Cette demande a déjà servi. Revenez à l'application et recommencez."
 
 
 class UnknownFlow(ProtocolError):

@@ -178,11 +178,18 @@ class Teller:
         return signer_towards(service_provider, self._signer)
 
     def _give_up(self, task: LogoutTask) -> None:
-        """Nobody tells it now: the browser did and it never answered, or nobody ever could."""
+        """Nobody tells it now: it was tried in vain, or nobody ever could."""
         if task.attempts:
-            self.fail(task, "the browser did not come back from it", retry=False)
+            self.fail(task, self._why_given_up(task), retry=False)
         else:
             self._settle(task, TaskState.OPEN, partial(self._tasks.leave_open, task))
+
+    def _why_given_up(self, task: LogoutTask) -> str:
+        if self._service_provider(task.entity_id) is None:
+            return "it is disabled or not registered any more"
+        if self.front_address(task) is None:
+            return "its metadata have no SingleLogoutService any more by which it could be told"
+        return "the browser did not come back from it"
 
     def _lanes(self, tasks: Sequence[LogoutTask], *, browser: bool) -> list[Lane]:
         lanes: dict[str, Lane] = {}

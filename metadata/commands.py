@@ -203,7 +203,7 @@ def _check_document(cli: Cli, source: str, signer: bytes | None, entity_id: str 
         )
         parsed = parse(chosen.xml, now=now)
         if is_url(source):
-            check_followed(parsed, source, signer)
+            check_followed(parsed, source, signer, now=now)
         options = complete(Choice(), parsed, application="")
         warnings = examine(parsed, options, now=now)
     except MetadataError as error:

@@ -189,11 +189,23 @@ def _endpoints(parsed: ParsedEntity) -> Iterator[str]:
             "Plusieurs AssertionConsumerService sont marqués isDefault : le premier est employé. "
             "Demandez à l'éditeur de n'en marquer qu'un."
         )
+    yield from _mute_logout(parsed)
     if not parsed.single_logout_services:
         yield (
             "L'application n'annonce pas d'adresse de déconnexion (SingleLogoutService) : sa "
             "session restera ouverte après une déconnexion du portail. Demandez-la à l'éditeur."
         )
+
+
+def _mute_logout(parsed: ParsedEntity) -> Iterator[str]:
+    slo = parsed.single_logout_services
+    if slo and not parsed.signing_certificates:
+        text = (
+            "L'application annonce une adresse de déconnexion (SingleLogoutService) mais aucune "
+            "clé de signature : les déconnexions qu'elle demande, qui doivent être signées, seront "
+            'refusées. Demandez à l\'éditeur un KeyDescriptor use="signing".'
+        )
+        yield _at(parsed, slo[0].location, text)
 
 
 def _unprotected(parsed: ParsedEntity, endpoints: Iterable[Endpoint], what: str) -> Iterator[str]:

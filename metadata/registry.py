@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import IntegrityError
 
@@ -21,6 +21,8 @@ from metadata.tables import ServiceProviderRow
 __all__ = ["Registry", "ServiceProviders", "Written", "build", "check_followed"]
 
 BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)  # no validUntil has passed then
+LONGEST_VALIDITY = timedelta(days=400)
+"""How far away the end of a copy from an address may be: a year, and some time to renew it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class Registry:
         time that ``source_url`` is read again; ``entity_id`` the one wanted of an aggregate.
 
         Raises:
-            MetadataError: the metadata cannot be registered, or come from an address without an
-                end (``validUntil``) and without a signer.
+            MetadataError: the metadata cannot be registered, or come from an address without a
+                signer and without an end (``validUntil``) that is near enough.
             AlreadyExists: this entityID is registered.
         """
         judged = self.judge(document, source_url=source_url, signer=signer, entity_id=entity_id)
@@ -114,7 +116,7 @@ class Registry:
                 signer = self.find(parsed.entity_id).signer
         if keeps_signer and signer is not None:
             chosen = choose(document, entity_id=parsed.entity_id, signer=signer)
-        check_followed(parsed, source_url, signer)
+        check_followed(parsed, source_url, signer, now=self._clock.now())
         return Judged(parsed, chosen, source_url, signer, keeps_signer)
 
     def put(
@@ -142,7 +144,7 @@ class Registry:
         signer = self.find(entity_id).signer
         chosen = choose(document, entity_id=entity_id, signer=signer)
         parsed = self._accept(chosen.xml)
-        check_followed(parsed, source_url, signer)
+        check_followed(parsed, source_url, signer, now=self._clock.now())
         judged = Judged(parsed, chosen, source_url, signer, keeps_signer=True)
         return self._replace("refreshed", judged, Choice())
 
@@ -266,20 +268,33 @@ class Registry:
         self._db.bump(REVISION)
 
 
-def check_followed(parsed: ParsedEntity, source_url: str | None, signer: bytes | None) -> None:
-    """An address must give copies with an end, or with a known signer. [saml2int] SDP-MD.
+def check_followed(
+    parsed: ParsedEntity, source_url: str | None, signer: bytes | None, *, now: datetime
+) -> None:
+    """An address must give copies that end in time, or with a known signer. [saml2int] SDP-MD.
 
     Raises:
         MetadataError: it does neither.
     """
-    if source_url is not None and parsed.valid_until is None and signer is None:
-        text = (
-            f"Les métadonnées de {source_url} n'ont pas de date de fin (validUntil) : une copie "
-            "ancienne pourrait resservir sans limite. Demandez-la à l'éditeur, donnez le "
-            "certificat qui les signe (--signer), ou téléchargez le fichier, vérifiez-le et "
-            "enregistrez-le."
+    if source_url is None or signer is not None:
+        return
+    end = parsed.valid_until
+    if end is None:
+        problem = "n'ont pas de date de fin (validUntil) : une copie ancienne pourrait resservir "
+        problem += "sans limite"
+    elif end > now + LONGEST_VALIDITY:
+        problem = f"ne finissent que le {end:%d/%m/%Y} (validUntil), dans plus de "
+        problem += (
+            f"{LONGEST_VALIDITY.days} jours : une copie ancienne pourrait resservir jusque-là"
         )
-        raise MetadataError(text, public=text)
+    else:
+        return
+    text = (
+        f"Les métadonnées de {source_url} {problem}. Demandez à l'éditeur une date plus proche, "
+        "donnez le certificat qui les signe (--signer), ou téléchargez le fichier, vérifiez-le et "
+        "enregistrez-le."
+    )
+    raise MetadataError(text, public=text)
 
 
 def _read_at(row: ServiceProviderRow, now: datetime, parsed: ParsedEntity) -> None:

@@ -1,6 +1,8 @@
 """The commands ``convergences keys …``."""
 
+import getpass
 import sys
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,10 +70,7 @@ def keys_generate(cli: Cli, use: str) -> None:
 @outside_unit_of_work
 def keys_import(cli: Cli, file: Path, password_stdin: bool, use: str) -> None:  # noqa: FBT001 - click
     """Reprendre la clé et le certificat d'un fichier PKCS#12 (.p12, .pfx)."""
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    else:
-        password = click.prompt("Mot de passe du fichier", hide_input=True, default="", err=True)
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked_password()
     kid = cli.services.keys.import_pkcs12(file.read_bytes(), password.encode(), KeyUse(use))
     _added(cli, kid, KeyUse(use))
 
@@ -111,8 +110,9 @@ def keys_retire(cli: Cli, kid: str, until: datetime | None, force: bool) -> None
 @click.argument("entity_id", metavar="SP")
 @click.argument("kid", metavar="KEY", required=False)
 @click.option("--default", is_flag=True, help="Revenir à la clé active.")
+@click.option("--force", is_flag=True, help="Même si l'application n'a pas pu encore la connaître.")
 @click.pass_obj
-def keys_assign(cli: Cli, entity_id: str, kid: str | None, default: bool) -> None:  # noqa: FBT001 - click
+def keys_assign(cli: Cli, entity_id: str, kid: str | None, *, default: bool, force: bool) -> None:
     """Garder une application sur une clé : elle ne relit pas nos métadonnées."""
     if default == (kid is not None):
         raise click.UsageError("Nommez une clé, ou dites --default.")
@@ -122,11 +122,22 @@ def keys_assign(cli: Cli, entity_id: str, kid: str | None, default: bool) -> Non
             f"no service provider {entity_id}",
             public=f"Aucun fournisseur de service « {entity_id} » (voir sp list).",
         )
-    cli.services.keys.assign(entity_id, kid)
+    cli.services.keys.assign(entity_id, kid, force=force)
     text = f"{entity_id} reçoit des réponses signées avec " + (
         "la clé active." if kid is None else f"la clé {kid}, quelle que soit la clé active."
     )
     cli.say(text, {"entity_id": entity_id, "kid": kid})
+
+
+def _asked_password() -> str:
+    with warnings.catch_warnings():
+        # Where nothing can hide what is typed, getpass would warn and read it all the same.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass("Mot de passe du fichier : ")
+        except getpass.GetPassWarning:
+            text = "Sans terminal, le mot de passe se donne avec --password-stdin."
+            raise click.UsageError(text) from None
 
 
 def _added(cli: Cli, kid: str, use: KeyUse) -> None:

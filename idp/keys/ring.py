@@ -64,11 +64,13 @@ class KeyRing(KeysInUse):
         """Take a key and its certificate from a PKCS#12 file, state *next*; returns its kid.
 
         Raises:
-            KeyRefused: the file cannot be used; ``public`` says why.
+            KeyRefused: the file cannot be used, or its key is in the ring already; ``public`` says
+                why.
             ConfigurationError: libxmlsec1 cannot use the key.
         """
         now = self._clock.now()
         key, certificate = open_pkcs12(data, password, now)
+        self._check_new(key.public_key())
         kid = _new_kid(now)
         self._keep(kid, key, certificate, use)
         return kid
@@ -174,18 +176,21 @@ class KeyRing(KeysInUse):
             kept |= {one.entity_id for one in self.served() if one.kid == kid and one.at > since}
         return tuple(sorted(kept))
 
-    def assign(self, entity_id: str, kid: str | None) -> None:
+    def assign(self, entity_id: str, kid: str | None, *, force: bool = False) -> None:
         """Answer this SP with that key whichever is active; None: with the active one again.
+
+        ``force``: even if the SP cannot have read of it yet.
 
         Raises:
             NotFound: no such key.
-            KeyRefused: it is no signing key, or not published.
+            KeyRefused: it is no signing key, or not published; or it was for less than a day
+                (:meth:`promotable_at`), and not ``force``.
             ConfigurationError: its file is not on this node.
         """
         now = self._clock.now()
         with self._db.unit_of_work() as session:
             if kid is not None:
-                self._check_assignable(self._get(kid))
+                self._check_assignable(self._get(kid), force=force)
             session.execute(delete(KeyAssignment).where(KeyAssignment.entity_id == entity_id))
             if kid is not None:
                 session.add(KeyAssignment(entity_id=entity_id, kid=kid, assigned_at=now))
@@ -209,7 +214,17 @@ class KeyRing(KeysInUse):
                 raise NotFound(f"no key {kid}", public=f"Aucune clé « {kid} ».")
             return key
 
-    def _check_assignable(self, key: SigningKey) -> None:
+    def _check_new(self, public_key: rsa.RSAPublicKey) -> None:
+        """That no key of the ring is this one: retired there, it would still be used here."""
+        for each in self.list():
+            if x509.load_pem_x509_certificate(each.certificate.encode()).public_key() == public_key:
+                raise KeyRefused(
+                    f"it is the key {each.kid}",
+                    public=f"Cette clé est déjà là : c'est la clé « {each.kid} » (keys list). "
+                    "Fabriquez-en ou importez-en une autre.",
+                )
+
+    def _check_assignable(self, key: SigningKey, *, force: bool) -> None:
         if key.use != KeyUse.SIGNING:
             raise KeyRefused(
                 f"{key.kid} does not sign",
@@ -217,6 +232,8 @@ class KeyRing(KeysInUse):
             )
         self._check_published(key)
         read_key(self._folder, key.kid)
+        if not force:
+            self._check_read(key)
 
     def _check_published(self, key: SigningKey) -> None:
         over = key.published_until is not None and key.published_until <= self._clock.now()
@@ -232,10 +249,10 @@ class KeyRing(KeysInUse):
         at = self.promotable_at(key)
         if self._clock.now() < at:
             raise KeyRefused(
-                f"{key.kid} may be promoted from {at} on",
+                f"{key.kid} may sign from {at} on",
                 public=f"La clé « {key.kid} » est publiée depuis moins d'un jour : les "
                 "applications qui n'ont pas relu les métadonnées refuseraient toute connexion. "
-                f"Promouvez-la à partir du {at:%d/%m/%Y à %H:%M} UTC, ou recommencez avec --force.",
+                f"Recommencez à partir du {at:%d/%m/%Y à %H:%M} UTC, ou avec --force.",
             )
 
     def _check_nobody_waits(self, kid: str, until: datetime) -> None:

@@ -27,7 +27,7 @@ from tests.attacks.senders import (
 )
 from tests.common.fake_sp import FakeSP
 
-AGAIN = "n'a pas pu être acceptée"
+AGAIN = "Le message envoyé par l'application n'a pas pu être accepté"
 UNKNOWN = "pas enregistrée ici"
 NOT_HERE = "adresse qui n'est pas enregistrée"
 NOT_READ = "ne peuvent pas être lues"
@@ -229,7 +229,7 @@ UNTRUSTED = (
         lambda by: redirect(by.xml(ID="_sent-twice")),
         "replayed-message",
         "_sent-twice was already used",
-        "déjà servi",
+        "Cette demande a déjà servi",
         before=True,
     ),
     Bad(

@@ -223,9 +223,14 @@ def views_of(app: TestApp) -> Iterator[tuple[str, str]]:
     for view in app.app.registry.introspector.get_category("views"):
         introspectable = view["introspectable"]
         name, said = introspectable["route_name"], introspectable["request_methods"]
-        if name is not None:
+        if name is not None and not _of_an_error(introspectable["context"]):
             methods = {said} if isinstance(said, str) else set(said or EVERY_METHOD)
             yield from ((name, method) for method in methods - {"HEAD"})
+
+
+def _of_an_error(context: object) -> bool:
+    """Whether a view is asked for how an error reads, and for nothing else."""
+    return isinstance(context, type) and issubclass(context, Exception)
 
 
 def test_every_route_has_a_row_and_every_row_a_route(app: TestApp) -> None:

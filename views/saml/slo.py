@@ -6,9 +6,10 @@ SameSite=Lax cookie.
 
 from http import HTTPStatus
 
+from pyramid.httpexceptions import HTTPClientError
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
-from pyramid.view import view_config
+from pyramid.view import exception_view_config, view_config
 
 from idp.errors import ProtocolError, UnreadableMessage
 from idp.log import logger
@@ -60,9 +61,13 @@ def slo_soap(request: Request) -> Response:
         accepted = sign_out.receive(decode_soap(request.body))
         return _envelope(sign_out.obey_directly(accepted))
     except ProtocolError as error:
-        logger.warning(error.code, cause=error.cause)
-        fault = soap_fault(f"{error.public} ({request.id})")
-        return _envelope(fault, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _fault(request, error)
+
+
+@exception_view_config(HTTPClientError, route_name="saml_slo_soap", request_method="POST")
+def on_unreadable_body(error: HTTPClientError, request: Request) -> Response:
+    """What is refused before its view (:func:`idp.security.check_form`) is a fault as well."""
+    return _fault(request, UnreadableMessage(error.detail or error.explanation))
 
 
 def _asked(request: Request, message: Message) -> Response:
@@ -78,6 +83,12 @@ def _asked(request: Request, message: Message) -> Response:
 def _answered(request: Request, message: Message) -> Response:
     request.services.sign_out.receive_answer(message)
     return see_other(request, "sign_out_next")
+
+
+def _fault(request: Request, error: ProtocolError) -> Response:
+    logger.warning(error.code, cause=error.cause)
+    fault = soap_fault(f"{error.public} ({request.id})")
+    return _envelope(fault, status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _envelope(octets: bytes, *, status: int = HTTPStatus.OK) -> Response:

@@ -1,6 +1,8 @@
 """``convergences keys …`` as an operator types it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from configparser import ConfigParser
 from datetime import datetime, timedelta
@@ -27,6 +29,7 @@ from tests.common.processes import REPOSITORY
 from tests.common.settings import CHANGES
 
 Run = Callable[..., Result]
+COMMAND = (sys.executable, "-c", "from idp.cli import main; main()")
 
 
 @pytest.fixture
@@ -143,9 +146,54 @@ def test_a_pkcs12_file_is_imported(run: Run, keys_folder: Path, tmp_path: Path) 
     made = run("keys", "import", str(file), "--password-stdin", stdin="secret\n")
     assert made.exit_code == 0, made.output
     assert len(listed(run)) == 2
-    asked = run("keys", "import", str(file), "--use", "encryption", stdin="secret\n")
+    (kid,) = listed(run).keys() - {"idp"}
+    again = run("keys", "import", str(file), "--password-stdin", stdin="secret\n")
+    assert again.exit_code == 1
+    assert f"Cette clé est déjà là : c'est la clé « {kid} »" in again.stderr
+    assert len(listed(run)) == 2
+
+
+def test_the_password_of_the_file_is_asked_on_the_terminal(
+    run: Run, keys_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "cle.p12"
+    key = load_pem_private_key((keys_folder / "idp-next.pem").read_bytes(), None)
+    certificate = x509.load_pem_x509_certificate((keys_folder / "idp-next.crt").read_bytes())
+    how = BestAvailableEncryption(b"secret")
+    file.write_bytes(serialize_key_and_certificates(b"x", key, certificate, None, how))  # type: ignore[arg-type]
+    monkeypatch.setattr("idp.keys.commands.getpass.getpass", lambda _prompt: "secret")
+    asked = run("keys", "import", str(file), "--use", "encryption")
     assert asked.exit_code == 0, asked.output
     assert [key["use"] for key in listed(run).values()].count("encryption") == 1
+
+
+@pytest.mark.usefixtures("run")  # which writes the configuration
+def test_without_a_terminal_the_password_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "cle.p12"
+    file.write_bytes(b"x")
+    alone = subprocess.run(
+        [*COMMAND, "--config", tmp_path / "essai.ini", "keys", "import", file],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+        start_new_session=True,
+    )
+    assert alone.returncode == 2
+    assert "--password-stdin" in alone.stderr
+    assert alone.stderr.count("\n") == 1, alone.stderr
+    assert "Warning" not in alone.stderr
+
+
+def test_an_sp_is_given_a_key_of_today_by_force_only(run: Run, sp: FakeSP) -> None:
+    kid = json.loads(run("--json", "keys", "generate").stdout)["kid"]
+    refused = run("keys", "assign", sp.entity_id, kid)
+    assert refused.exit_code == 1
+    assert "est publiée depuis moins d'un jour" in refused.stderr
+    assert listed(run)[kid]["assigned"] == []
+    assert run("keys", "assign", sp.entity_id, kid, "--force").exit_code == 0
+    assert listed(run)[kid]["assigned"] == [sp.entity_id]
 
 
 def test_an_end_that_is_near_is_told_by_the_list_and_the_check(
@@ -159,15 +207,34 @@ def test_an_end_that_is_near_is_told_by_the_list_and_the_check(
 
     at(timedelta(days=61, hours=1))
     assert "ATTENTION" not in run("keys", "list").stdout
+    assert "bon     clé de signature : idp (signature, active)\n" in run("check").stdout
     at(timedelta(days=20, hours=1))
     assert "ATTENTION, il reste 20 jours" in run("keys", "list").stdout
     good = run("check")
     assert good.exit_code == 0
-    assert "bon     clé de signature : idp (signing) : il reste 20 jours" in good.stdout
+    assert "bon     clé de signature : idp (signature, active) : il reste 20 jours" in good.stdout
     at(-timedelta(hours=1))
     ended = run("check")
     assert ended.exit_code == 1
-    assert "MAUVAIS clé de signature : idp (signing) : il a pris fin" in ended.stdout
+    assert "MAUVAIS clé de signature : idp (signature, active) : il a pris fin" in ended.stdout
+
+
+def test_the_check_names_the_active_key_besides_one_that_ends(
+    run: Run, services: Services, sp: FakeSP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (der,) = services.keys.certificates()
+    end = x509.load_der_x509_certificate(der).not_valid_after_utc
+    services.keys.assign(sp.entity_id, "idp")
+    kid = services.keys.generate()
+    services.keys.promote(kid, force=True)
+    # Later than that, the key made now would end as well.
+    when = end - timedelta(days=20, hours=1)
+    monkeypatch.setattr("idp.services.SystemClock.now", lambda _self: when)
+    monkeypatch.setattr("idp.commands.ending", lambda keys, _now: [k for k in keys if k.kid != kid])
+    assert (
+        f"bon     clé de signature : {kid} (signature, active) ; "
+        "idp (signature, retirée, gardée pour une application) : il reste 20 jours\n"
+    ) in run("check").stdout
 
 
 def test_a_new_key_says_from_when_on_it_may_sign(run: Run, services: Services) -> None:

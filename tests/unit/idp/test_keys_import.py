@@ -82,6 +82,24 @@ def test_it_may_be_for_encryption(ring: KeyRing) -> None:
     assert ring.kid == "idp"
 
 
+@pytest.mark.parametrize("use", KeyUse)
+def test_a_key_that_is_there_already_is_refused_by_its_name(
+    ring: KeyRing, services: Services, use: KeyUse
+) -> None:
+    """Retired under one name, it would go on under the other, even with a renewed certificate."""
+    key = rsa_key()
+    kid = ring.import_pkcs12(file(key, certificate(key)), SECRET)
+    before = sorted(services.settings.keys.iterdir())
+    renewed = file(key, certificate(key, ends=START + 2 * YEAR))
+    for state in ("next", "retired"):
+        with pytest.raises(KeyRefused) as refused:
+            ring.import_pkcs12(renewed, SECRET, use)
+        assert f"« {kid} »" in refused.value.public, state
+        ring.retire(kid, force=True)
+    assert sorted(services.settings.keys.iterdir()) == before
+    assert len(ring.list()) == 2
+
+
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "no PKCS#12": (lambda: b"-----BEGIN PRIVATE KEY-----", "n'est pas un PKCS#12"),
     "another password": (

@@ -90,6 +90,23 @@ def test_only_a_published_signing_key_that_is_here_may_be_chosen(
     assert ring.assignments() == {}
 
 
+def test_an_sp_is_given_a_key_of_which_it_may_have_read(ring: KeyRing, clock: FakeClock) -> None:
+    kid = ring.generate()
+    clock.advance(READ_WITHIN - timedelta(seconds=1))
+    with pytest.raises(KeyRefused) as refused:
+        ring.assign(BIP, kid)
+    with pytest.raises(KeyRefused) as promoted:
+        ring.promote(kid)
+    assert refused.value.public == promoted.value.public
+    assert ring.towards(BIP).kid == "idp"
+    ring.assign(BIP, kid, force=True)
+    assert ring.towards(BIP).kid == kid
+    ring.assign(BIP, None)
+    clock.advance(timedelta(seconds=1))
+    ring.assign(BIP, kid)
+    assert ring.towards(BIP).kid == kid
+
+
 def test_a_node_without_a_chosen_key_signs_for_nobody_else_with_another(
     ring: KeyRing, services: Services
 ) -> None:

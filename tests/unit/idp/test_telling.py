@@ -201,6 +201,28 @@ def test_a_browser_may_take_its_time_and_then_it_failed(world: World) -> None:
     world.clock.advance(timedelta(seconds=1))
     assert world.teller.tell_due() == 1
     assert world.states() == ["failed"], "it was told, and did not confirm"
+    assert world.errors() == ["the browser did not come back from it"]
+
+
+@pytest.mark.parametrize("what", ["removed", "without endpoints"])
+def test_no_browser_is_named_where_none_was_asked(world: World, what: str) -> None:
+    sp = world.add("a", ("SOAP",))
+    world.answers[sp.slo["SOAP"]] = refusing
+    world.lock()
+    world.teller.tell_due()
+    assert (world.states(), world.errors()) == (["waiting"], ["no"])
+    if what == "removed":
+        del world.registry.known[sp.entity_id]
+    else:
+        known = world.registry.known[sp.entity_id]
+        world.registry.known[sp.entity_id] = replace(known, single_logout_services=())
+    world.clock.advance(timedelta(minutes=2))
+    assert world.teller.tell_due() == 1
+    assert world.states() == ["failed"]
+    (cause,) = world.errors()
+    assert cause is not None
+    assert "browser" not in cause
+    assert ("not registered" if what == "removed" else "no SingleLogoutService") in cause
 
 
 def refusing(asked: etree._Element) -> bytes:

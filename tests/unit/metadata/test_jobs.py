@@ -16,7 +16,7 @@ URL = "http://127.0.0.1:9/metadata"  # nobody listens there
 
 
 def test_the_jobs_read_addresses_and_warn_of_ends(services: Services, clock: FakeClock) -> None:
-    document = complete_entity(root_attributes='validUntil="2027-12-31T00:00:00Z"')
+    document = complete_entity(root_attributes='validUntil="2027-06-30T00:00:00Z"')
     registry = Registry(services.core)
     registry.add(document, Choice(), application="", source_url=URL)
     end = clock.now() + timedelta(days=1)

@@ -195,6 +195,15 @@ def test_a_subject_identifier_is_required_by_its_signal(source: Source) -> None:
     assert examine(parsed, complete(Choice(), parsed, application=""), now=START) == ()
 
 
+def test_a_logout_that_nobody_can_sign() -> None:
+    found = only(warnings(key(der(), use="encryption"), SLO, ACS))
+    assert found.startswith("Ligne ")
+    assert "SingleLogoutService" in found
+    assert 'KeyDescriptor use="signing"' in found
+    alone = only(warnings(key(der(), use="encryption"), ACS))
+    assert "KeyDescriptor" not in alone, "it signs nobody out"
+
+
 def test_metadata_that_ends_soon() -> None:
     soon = warnings(key(der()), SLO, ACS, root_attributes='validUntil="2026-12-01T00:00:00Z"')
     assert "expirent le 01/12/2026" in only(soon)

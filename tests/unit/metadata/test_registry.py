@@ -147,6 +147,22 @@ def test_metadata_from_an_address_without_an_end_are_refused(
     assert registry.find(ENTITY_ID).source_url == URL, "the last good copy stays"
 
 
+def test_metadata_from_an_address_that_last_too_long_are_refused(registry: Registry) -> None:
+    # The clock of the tests stands at 2026-11-20T09:00:00Z, and 400 days later it is 25/12/2027.
+    longest = complete_entity(root_attributes='validUntil="2027-12-25T09:00:00Z"')
+    longer = complete_entity(root_attributes='validUntil="2027-12-25T09:00:01Z"')
+    for_ever = complete_entity(root_attributes='validUntil="9999-12-31T00:00:00Z"')
+    for document in (longer, for_ever):
+        with pytest.raises(MetadataError, match="dans plus de 400 jours"):
+            registry.add(document, NOTHING, application="", source_url=URL)
+    registry.add(longest, NOTHING, application="", source_url=URL)
+    with pytest.raises(MetadataError, match="31/12/9999"):
+        registry.replace(for_ever, NOTHING, source_url=URL)
+    with pytest.raises(MetadataError, match="31/12/9999"):
+        registry.refresh(ENTITY_ID, for_ever, URL)
+    registry.replace(for_ever, NOTHING)  # from a file, which somebody looked at
+
+
 def test_a_replacement_tells_what_changed(registry: Registry, journal: Journal) -> None:
     before, after = der("a"), der("b", number=1)
     registry.add(entity(key(before), SLO, ACS), Choice(sign=Sign.ASSERTION), application="bip")

@@ -82,6 +82,39 @@ def test_a_form_that_is_too_large_is_a_page_that_says_so(app: TestApp) -> None:
     assert "dépasse la taille" in answer.html.main.text
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b" " * (LIMIT + 1), {}),
+        (b"&" * 1000, {}),
+        (b"<a/>", {"Content-Type": "multipart/form-data; boundary=x"}),
+        (b"<a/>", {"Content-Type": "text/xml; charset=latin-1"}),
+    ],
+    ids=["too large", "many pairs", "parts", "another encoding"],
+)
+def test_what_is_refused_by_soap_is_a_fault_even_at_the_door(
+    app: TestApp, body: bytes, headers: dict[str, str]
+) -> None:
+    with capture_logs() as lines:
+        answer = app.post(
+            "/saml/slo/soap", body, {"Content-Type": "text/xml"} | headers, status=500
+        )
+    assert answer.content_type == "text/xml"
+    fault = etree.fromstring(answer.body).findtext(".//faultstring")
+    assert fault is not None
+    assert answer.headers["X-Request-Id"] in fault
+    assert "connexion" not in fault
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("unreadable-message", "warning")
+    assert app.get("/saml/slo/soap", status=405).content_type == "text/html", "no SOAP"
+
+
+def test_soap_of_unknown_length_is_a_fault_and_not_read(app: TestApp) -> None:
+    environ = {"CONTENT_TYPE": "text/xml", "CONTENT_LENGTH": "-1", "wsgi.input": Untouched()}
+    answer = Request.blank("/saml/slo/soap", environ, method="POST").get_response(app.app)
+    assert (answer.status_int, answer.content_type) == (500, "text/xml")
+
+
 @pytest.mark.parametrize("length", [None, "", "-1", "x"])
 @pytest.mark.parametrize("path", POSTS)
 def test_a_form_of_unknown_length_is_not_read(app: TestApp, path: str, length: str | None) -> None:
