@@ -336,4 +336,4 @@ def test_a_content_type_that_a_form_can_send(scene: Scene, kind: str) -> None:
 
 def test_a_large_envelope(scene: Scene) -> None:
     large = soap_of(scene).replace(b"</S:Body>", b" " * 3_000_000 + b"</S:Body>")
-    scene.refused(lambda: scene.soap(large), "http", "too large")
+    scene.refused(lambda: scene.soap(large), UNREADABLE, "too large")

@@ -192,7 +192,7 @@ def test_a_request_that_is_refused_says_whether_to_begin_again(anyhow: Visit) ->
     elsewhere = refused(now, Destination="https://ailleurs.example/saml/sso")
     expect(elsewhere).to_contain_text("Recommencer n'y changera rien")
     visit.look("demande-refusee")
-    expect(refused(now - timedelta(hours=1))).to_contain_text("trop ancienne")
+    expect(refused(now - timedelta(hours=1))).to_contain_text("trop ancien")
     expect(page.get_by_text("Revenez à l'application et recommencez")).to_be_visible()
     visit.look("demande-trop-ancienne")
 

@@ -137,7 +137,7 @@ def test_a_rollover_breaks_no_sign_on(crowd: Crowd, services: Services) -> None:
 
     keys.promote(kid, force=True)
     new = keys.certificates()[0]
-    sleep(KNOWN_AFTER)
+    sleep(2 * KNOWN_AFTER)
     crowd.work()
     since = crowd.work()
     assert {signer for _sp, signer in crowd.signed_by[since:]} == {new}
@@ -167,7 +167,7 @@ def test_an_sp_that_reads_no_metadata_is_kept_on_the_old_key(
     sleep(KNOWN_AFTER)
     crowd.work()
     keys.promote(kid, force=True)
-    sleep(KNOWN_AFTER)
+    sleep(2 * KNOWN_AFTER)
     crowd.a_minute_passes()
     crowd.work()
     since = crowd.work()
