@@ -1,5 +1,6 @@
 """The shared harness: see docs/contributing.md for which fixture to take when."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 from playwright.sync_api import Browser, BrowserContext, Page
 from webtest import TestApp
 
@@ -100,6 +102,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # --- the parts -------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """What a test (or a command that it calls) sets of the log ends with it."""
+    root = logging.getLogger()
+    handlers, level, chain = root.handlers, root.level, structlog.get_config()
+    configured = structlog.is_configured()
+    yield
+    root.handlers, root.level = handlers, level
+    if configured:
+        structlog.configure(**chain)
+    else:
+        structlog.reset_defaults()
 
 
 @pytest.fixture

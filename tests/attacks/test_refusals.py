@@ -3,11 +3,8 @@
 import gc
 import io
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
-import structlog
 from webtest import TestResponse
 
 from idp import log
@@ -34,15 +31,11 @@ def senders(street: Street) -> Senders:
 
 
 @pytest.fixture(params=[False, True], ids=["json", "text"])
-def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+def stream(request: pytest.FixtureRequest) -> io.StringIO:
     """The log, as production and as the demonstration write it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     stream = io.StringIO()
     log.configure(demonstration=request.param, stream=stream)
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    return stream
 
 
 def send(street: Street, sent: Sent) -> TestResponse:

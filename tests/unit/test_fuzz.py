@@ -1,13 +1,12 @@
 """The pieces of ``make fuzz``: what they check holds on the seeds, and they find planted faults."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
 import pytest
-import structlog
 
 from idp.errors import UnreadableMessage
 from idp.saml import authn_request, checks, xml
@@ -25,14 +24,6 @@ needs_atheris = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def _logging() -> Iterator[None]:
-    """The fuzzer's world keeps what is logged; the suite's own settings come back afterwards."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-
-
 def search(name: str, check: Check, inputs: int) -> int:
     """Change seeds as the fuzzer does, but blindly; how many inputs were accepted."""
     rng = Random(1)  # noqa: S311 - the same in every run
@@ -42,7 +33,6 @@ def search(name: str, check: Check, inputs: int) -> int:
     return sum(check(target.mutate(mutator, rng.choice(pool))) for _ in range(inputs))
 
 
-@pytest.mark.usefixtures("_logging")
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_is_promised_holds_on_the_seeds_and_near_them(name: str, tmp_path: Path) -> None:
     with TARGETS[name].checking(tmp_path) as check:
@@ -55,7 +45,6 @@ def test_what_is_promised_holds_on_the_seeds_and_near_them(name: str, tmp_path: 
         assert search(name, check, 300) > 0
 
 
-@pytest.mark.usefixtures("_logging")
 @pytest.mark.parametrize("name", ["signed-post", "signed-redirect", "application"])
 def test_the_replay_guard_hides_nothing(name: str, tmp_path: Path) -> None:
     with TARGETS[name].checking(tmp_path) as check:
@@ -92,7 +81,6 @@ def test_a_reader_that_takes_what_it_should_not(monkeypatch: pytest.MonkeyPatch)
         search("metadata", check, 3000)
 
 
-@pytest.mark.usefixtures("_logging")
 @pytest.mark.parametrize(
     ("name", "guard"),
     [
@@ -111,7 +99,6 @@ def test_a_signature_that_nobody_checks(
             search(name, check, 3000)
 
 
-@pytest.mark.usefixtures("_logging")
 def test_a_signature_that_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with TARGETS["signed-post"].checking(tmp_path) as check:
         monkeypatch.setattr(authn_request, "check_signature", nothing)
@@ -119,7 +106,6 @@ def test_a_signature_that_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.M
             search("signed-post", check, 3000)
 
 
-@pytest.mark.usefixtures("_logging")
 def test_an_application_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with TARGETS["application"].checking(tmp_path) as check:
         monkeypatch.setattr(authn_request, "parse", raising(LookupError("planted")))
@@ -147,7 +133,6 @@ ANSWERS = (
 )
 
 
-@pytest.mark.usefixtures("_logging")
 def test_an_answer_that_breaks_its_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with TARGETS["application"].checking(tmp_path) as check:
         for answer, promise in ANSWERS:

@@ -1,10 +1,13 @@
 """Which error becomes which page."""
 
+import io
+import json
+
 import pytest
 from structlog.testing import capture_logs
 from webtest import TestApp
 
-from idp import errors
+from idp import errors, log
 from idp.db import GONE
 from idp.services import Services
 from tests.unit.views.conftest import sign_in
@@ -95,20 +98,17 @@ def test_a_database_that_is_gone_is_503(
 
 @pytest.mark.usefixtures("agent")
 def test_any_other_exception_is_500_and_its_cause_is_in_the_log(
-    app: TestApp,
-    services: Services,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    app: TestApp, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stream = io.StringIO()
+    log.configure(demonstration=False, stream=stream)
     sign_in(app, "agent@ville.example")
     broken(monkeypatch, services, RuntimeError(SECRET_CAUSE))
     response = app.get("/", status=500)
     assert SECRET_CAUSE not in response.text
     reference = response.html.select_one("main code").text
-    written = capsys.readouterr()
-    line = written.out + written.err
-    assert SECRET_CAUSE in line
-    assert reference == response.headers["X-Request-Id"]
+    (line,) = [json.loads(each) for each in stream.getvalue().splitlines() if SECRET_CAUSE in each]
+    assert line["request_id"] == reference == response.headers["X-Request-Id"]
 
 
 @pytest.mark.parametrize(
