@@ -39,6 +39,9 @@ class Permission(StrEnum):
     SET_PASSWORD = "set-password"  # noqa: S105 - a permission's name
     """Choose the password of somebody: the command line alone."""
 
+    SEND_LINK = "send-link"
+    """Mail somebody a link to choose his password; his address stays what it is."""
+
     ADD_MEMBERSHIP = "add-membership"
     """Add an existing account to the target structure."""
     CONFIRM_MEMBERSHIP = "confirm-membership"
@@ -53,6 +56,9 @@ class Permission(StrEnum):
     WITHDRAW_ROLE = "withdraw-role"
     """Take a role of an application from a membership."""
 
+    ANSWER_REQUEST = "answer-request"
+    """Read the request of somebody else for an application, and grant or refuse it."""
+
     GIVE_MANDATE = "give-mandate"
     """Make an account référent of a structure, or correspondant."""
     WITHDRAW_MANDATE = "withdraw-mandate"
@@ -62,6 +68,11 @@ class Permission(StrEnum):
     """See an application, its roles and, within one's structures, who holds them."""
     MANAGE_APPLICATION = "manage-application"
     """Create or change an application or its roles."""
+    MANAGE_MAILS = "manage-mails"
+    """See what mails wait or were given up, send them again, abandon them."""
+
+    MANAGE_NOTICE = "manage-notice"
+    """Publish or remove what the centre tells everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +157,20 @@ class MandateTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class MailsTarget:
+    """The mails that leave here, whoever gets them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApplicationTarget:
     """An application; None: one that does not exist yet."""
 
     application_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeTarget:
+    """The notices of the centre, all alike."""
 
 
 Target = (
@@ -159,6 +180,8 @@ Target = (
     | AssignmentTarget
     | MandateTarget
     | ApplicationTarget
+    | MailsTarget
+    | NoticeTarget
 )
 
 
@@ -225,6 +248,13 @@ def _owns_account(actor: Actor, target: AccountTarget) -> bool:
     return wholly and not target.privileged
 
 
+def _has_in_scope(actor: Actor, target: AccountTarget) -> bool:
+    """One confirmed membership of his in scope is enough: shared people are helped too."""
+    if _is_self(actor, target.account_id):
+        return False
+    return actor.everywhere or any(actor.covers(path) for path in target.paths)
+
+
 def _other_in_scope(actor: Actor, target: MembershipTarget) -> bool:
     return not _is_self(actor, target.account_id) and actor.covers(target.path)
 
@@ -239,6 +269,10 @@ def _administers(actor: Actor, target: AssignmentTarget) -> bool:
         scope.covers(target.path) and target.application_id in scope.application_ids
         for scope in actor.scopes
     )
+
+
+def _administers_others(actor: Actor, target: AssignmentTarget) -> bool:
+    return not _is_self(actor, target.account_id) and _administers(actor, target)
 
 
 def _central_for_others(actor: Actor, target: MandateTarget) -> bool:
@@ -262,14 +296,18 @@ _RULES: dict[Permission, tuple[type[Target], Callable[..., bool]]] = {
     Permission.LOCK_ACCOUNT: (AccountTarget, _owns_account),
     Permission.DELETE_ACCOUNT: (AccountTarget, _owns_account),
     Permission.SET_PASSWORD: (AccountTarget, _operator),
+    Permission.SEND_LINK: (AccountTarget, _has_in_scope),
     Permission.ADD_MEMBERSHIP: (MembershipTarget, _other_in_scope),
     Permission.CONFIRM_MEMBERSHIP: (MembershipTarget, _self_or_operator),
     Permission.SUSPEND_MEMBERSHIP: (MembershipTarget, _other_in_scope),
     Permission.REMOVE_MEMBERSHIP: (MembershipTarget, _other_in_scope),
     Permission.GRANT_ROLE: (AssignmentTarget, _administers),
     Permission.WITHDRAW_ROLE: (AssignmentTarget, _administers),
+    Permission.ANSWER_REQUEST: (AssignmentTarget, _administers_others),
     Permission.GIVE_MANDATE: (MandateTarget, _central_for_others),
     Permission.WITHDRAW_MANDATE: (MandateTarget, _everywhere),
     Permission.SEE_APPLICATION: (ApplicationTarget, _sees_application),
     Permission.MANAGE_APPLICATION: (ApplicationTarget, _everywhere),
+    Permission.MANAGE_MAILS: (MailsTarget, _everywhere),
+    Permission.MANAGE_NOTICE: (NoticeTarget, _everywhere),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from directory import demonstration_portal
 from directory.authorisation import OPERATOR
 from directory.demonstration_people import ASSIGNMENTS, MEMBERSHIPS, PEOPLE
 from directory.models import Account, Structure
@@ -99,6 +100,7 @@ def load(core: "Core") -> bool:
         _structures_and_applications(services)
         _people(services)
         _rights(services)
+        demonstration_portal.load(core, services)
         _password(core, hashed)
     return True
 
@@ -125,7 +127,8 @@ def _rights(services: DirectoryServices) -> None:
     for mail, structure, roles in ASSIGNMENTS:
         for role in roles:
             application, _, code = role.partition(":")
-            services.assignments.assign(OPERATOR, Grant(mail, structure, application, code))
+            grant = Grant(mail, structure, application, code)
+            services.assignments.assign(OPERATOR, grant, no_mail=True)
     for mail, structure, applications in MANDATES:
         services.mandates.add(OPERATOR, mail, structure, applications)
     services.mandates.add_central(OPERATOR, CENTRAL)

@@ -2,21 +2,34 @@
 
 from datetime import timedelta
 
+from directory.services import access_requests
 from directory.services.bin import Bin
+from directory.services.ending_notices import EndingNotices
 from directory.services.ends import Ends
+from directory.services.password_mails import PasswordMails
+from directory.services.role_news import RoleNews
 from idp.services import Services
 from idp.worker import Job
 
 
 def jobs(services: Services) -> tuple[Job, ...]:
-    """Emptying the bin of what nobody may restore any more; ending what is over by its date."""
+    """Emptying the bin; ending what is over by its date; mailing links, news and ends."""
     waste = Bin(services.core)
+    links = PasswordMails(services.core)
 
     def empty() -> None:
         while waste.purge():
             pass
 
+    def forget() -> int:
+        return access_requests.purge(services.db, services.clock.now())
+
     return (
         Job("bin", timedelta(hours=1), empty),
+        Job("password-mails", timedelta(seconds=1), links.deliver),
+        Job("password-links", timedelta(hours=1), links.purge),
+        Job("access-requests", timedelta(hours=1), forget),
         Job("ends", timedelta(minutes=1), Ends(services.core).sweep),
+        Job("role-news", timedelta(minutes=1), RoleNews(services.core).tell),
+        Job("ending-notices", timedelta(hours=1), EndingNotices(services.core).run),
     )

@@ -12,6 +12,7 @@ from sqlalchemy import Executable, Row, delete, select
 
 from directory import statements
 from directory.models import Application, ApplicationEntity
+from directory.password_policy import MINIMUM_PRIVILEGED
 from directory.referents import (
     OF_PERSON,
     REFUSAL,
@@ -21,8 +22,8 @@ from directory.referents import (
 )
 from directory.search import mail_key, search_key
 from directory.services.lookup import application_by_code
-from directory.validity import is_over
-from idp.errors import AccountUnusable, AlreadyExists, BadCredentials
+from directory.validity import is_over, why_unusable
+from idp.errors import AccountUnusable, AlreadyExists, BadCredentials, PasswordOutgrown
 from idp.interfaces import IDirectory
 from idp.passwords import Passwords
 from idp.types import Entitlement, HeldRole, NotEntitled, Profile, Referent, RoleLine, Subject, Tile
@@ -58,6 +59,7 @@ class SqlDirectory:
             raise
         account = rows[0]
         _require_usable(account, self._core.clock.now())
+        self._require_long_enough(account, password)
         stored = account.password_hash
         if self._passwords.needs_rehash(stored):
             fresh = self._passwords.hash(password)
@@ -83,7 +85,7 @@ class SqlDirectory:
     def find_subject(self, subject_id: str) -> Subject | None:
         """See :meth:`idp.interfaces.IDirectory.find_subject`."""
         rows = self._read(statements.SUBJECT, subject_id=subject_id, now=self._core.clock.now())
-        return _subject(rows[0]) if rows else None
+        return _subject(rows[0], rows[0].photo) if rows else None
 
     def entitlements(
         self, subject_id: str, entity_id: str
@@ -109,6 +111,8 @@ class SqlDirectory:
                 start_url=row.start_url,
                 closed_message=closed_message(row.opens_at, row.closes_at, row.closed_message, now)
                 or (None if row.entity_id or row.start_url else NOT_CONNECTED),
+                opens_at=row.opens_at,
+                closes_at=row.closes_at,
             )
             for row in rows
         ]
@@ -197,6 +201,15 @@ class SqlDirectory:
                 "application.detached", entity_id=entity_id, target=f"application:{code}"
             )
 
+    def _require_long_enough(self, account: Row[Any], password: str) -> None:
+        """An agent who became a référent meets the longer minimum at his next sign-in."""
+        if len(password) >= MINIMUM_PRIVILEGED:
+            return
+        if self._read(statements.PRIVILEGED, of_id=account.id, now=self._core.clock.now()):
+            raise PasswordOutgrown(
+                f"{len(password)} characters, with a mandate", subject_id=account.subject_id
+            )
+
     def _read(self, statement: Executable, **values: object) -> Sequence[Row[Any]]:
         return self._core.db.rows(statement, values)
 
@@ -237,29 +250,22 @@ def closed_message(
     return (text or CLOSED) if is_over(closes_at, now) else None
 
 
-def _subject(row: Row[Any]) -> Subject:
+def _subject(row: Row[Any], photo: str | None = None) -> Subject:
     return Subject(
         id=row.subject_id,
         login=row.mail,
         given_name=row.given_name,
         sn=row.sn,
         password_changed_at=row.password_changed_at,
+        photo=photo,
     )
 
 
 def _require_usable(account: Row[Any], now: datetime) -> None:
     """Tell the person, who has just proved to know the password, why he can't enter."""
-    if account.deleted_at is not None:
-        cause, public = "deleted", "Votre compte a été supprimé."
-    elif account.locked:
-        cause, public = "locked", "Votre compte est verrouillé."
-    elif account.valid_from > now:
-        cause, public = "not yet valid", "Votre compte n'est pas encore ouvert."
-    elif is_over(account.valid_until, now):
-        cause, public = "expired", "Votre compte n'est plus valable."
-    else:
-        return
-    raise AccountUnusable(cause, public=public, subject_id=account.subject_id)
+    why = why_unusable(account, now)
+    if why is not None:
+        raise AccountUnusable(why.cause, public=why.public, subject_id=account.subject_id)
 
 
 def _entitlements(rows: Sequence[Row[Any]]) -> tuple[Entitlement, ...]:

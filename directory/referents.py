@@ -70,6 +70,16 @@ def _reached() -> Select[Any]:
 OF_PERSON = _reached()
 """Whatever the application. Binds ``subject_id`` and ``now``."""
 
+OF_MEMBERSHIP = (
+    _reached()
+    .join(MANDATE_APPLICATION, MANDATE_APPLICATION.c.mandate_id == MANDATE.c.id)
+    .where(
+        MEMBERSHIP.c.id == bindparam("membership_id"),
+        MANDATE_APPLICATION.c.application_id == bindparam("application_id"),
+    )
+)
+"""For one application, at one structure. Binds ``membership_id`` and ``application_id`` too."""
+
 _OF_APPLICATION = (
     _reached()
     .add_columns(MANDATE_APPLICATION.c.application_id)

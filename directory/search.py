@@ -1,19 +1,10 @@
 """Folded keys: what is compared when people search, sort or sign in."""
 
-from unicodedata import combining, normalize
+from unicodedata import normalize
 
-# NFKD leaves these letters whole; people type them as two.
-_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "-": " ", "'": " ", "\u2019": " "})
+from idp.folding import search_key
 
-
-def search_key(*texts: str) -> str:
-    """The texts without accents, case, hyphens, apostrophes or needless spaces.
-
-    ``search_key("Leïla", "D'Œuvre-Noël")`` is ``leila d oeuvre noel``.
-    """
-    decomposed = normalize("NFKD", " ".join(texts)).casefold()
-    plain = "".join(letter for letter in decomposed if not combining(letter))
-    return " ".join(plain.translate(_LIGATURES).split())
+__all__ = ["mail_key", "search_key"]
 
 
 def mail_key(mail: str) -> str:

@@ -9,8 +9,10 @@ from directory.validity import (
     APPLICATION,
     APPLICATION_ENTITY,
     ASSIGNMENT,
+    MANDATE,
     MEMBERSHIP,
     NOW,
+    PHOTO,
     ROLE,
     STRUCTURE,
     account_usable,
@@ -22,6 +24,9 @@ from idp.db import UtcDateTime
 
 _SUBJECT_ID: BindParameter[str] = bindparam("subject_id")
 _ENTITY_ID: BindParameter[str] = bindparam("entity_id")
+
+_WITH_PHOTO = ACCOUNT.outerjoin(PHOTO, PHOTO.c.account_id == ACCOUNT.c.id)
+_PHOTO = PHOTO.c.digest.label("photo")
 
 CREDENTIALS = select(
     ACCOUNT.c.id,
@@ -37,6 +42,16 @@ CREDENTIALS = select(
     ACCOUNT.c.deleted_at,
 ).where(ACCOUNT.c.mail_key == bindparam("mail_key"))
 """What signing in needs, whatever the account's state. Binds ``mail_key``."""
+
+PRIVILEGED = (
+    select(MANDATE.c.id)
+    .where(
+        MANDATE.c.account_id == bindparam("of_id"),
+        or_(MANDATE.c.valid_until.is_(None), MANDATE.c.valid_until > NOW),
+    )
+    .limit(1)
+)
+"""A mandate that is not over, one to come included: as the password's policy reckons."""
 
 REHASH = (
     update(ACCOUNT)
@@ -58,13 +73,18 @@ NOTE_SIGN_IN = (
 )
 """Holds of the state that was checked, or changes no row; then whoever changes that state waits."""
 
-SUBJECT = select(
-    ACCOUNT.c.subject_id,
-    ACCOUNT.c.mail,
-    ACCOUNT.c.given_name,
-    ACCOUNT.c.sn,
-    ACCOUNT.c.password_changed_at,
-).where(ACCOUNT.c.subject_id == _SUBJECT_ID, account_usable())
+SUBJECT = (
+    select(
+        ACCOUNT.c.subject_id,
+        ACCOUNT.c.mail,
+        ACCOUNT.c.given_name,
+        ACCOUNT.c.sn,
+        ACCOUNT.c.password_changed_at,
+        _PHOTO,
+    )
+    .select_from(_WITH_PHOTO)
+    .where(ACCOUNT.c.subject_id == _SUBJECT_ID, account_usable())
+)
 """A person whose account is usable. Binds ``subject_id`` and ``now``."""
 
 
@@ -146,6 +166,27 @@ ROLES = _held(
     STRUCTURE.c.label_path.label("structure_path"),
 )
 """The roles in force, as the profile lists them."""
+
+_GRANTOR = ACCOUNT.alias("grantor")
+
+ACCESSES = (
+    _held(
+        APPLICATION.c.label.label("application_label"),
+        APPLICATION.c.code.label("application_code"),
+        ROLE.c.label.label("role_label"),
+        STRUCTURE.c.label_path.label("structure_path"),
+        ASSIGNMENT.c.granted_by,
+        ASSIGNMENT.c.granted_at,
+        ASSIGNMENT.c.valid_from,
+        ASSIGNMENT.c.valid_until,
+        MEMBERSHIP.c.valid_until.label("membership_until"),
+        _GRANTOR.c.given_name,
+        _GRANTOR.c.sn,
+    )
+    .outerjoin(_GRANTOR, _GRANTOR.c.subject_id == ASSIGNMENT.c.granted_by)
+    .order_by(ASSIGNMENT.c.id)
+)
+"""The same with their history, for the person himself."""
 
 STRUCTURE_PATHS = (
     select(STRUCTURE.c.label_path)

@@ -3,18 +3,23 @@
 A date that is empty does not bound. ``valid_from`` is included, ``valid_until`` is not.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, FromClause, Table, and_, bindparam, or_
 
 from directory.models import (
+    AccessRequest,
     Account,
+    AccountPhoto,
     Application,
     ApplicationEntity,
     Assignment,
     Mandate,
     MandateApplication,
     Membership,
+    NoticeRow,
     Role,
     Structure,
 )
@@ -35,6 +40,7 @@ def table(model: type[Base]) -> Table:
     return found
 
 
+ACCESS_REQUEST = table(AccessRequest)
 ACCOUNT = table(Account)
 APPLICATION = table(Application)
 APPLICATION_ENTITY = table(ApplicationEntity)
@@ -42,6 +48,8 @@ ASSIGNMENT = table(Assignment)
 MANDATE = table(Mandate)
 MANDATE_APPLICATION = table(MandateApplication)
 MEMBERSHIP = table(Membership)
+NOTICE = table(NoticeRow)
+PHOTO = table(AccountPhoto)
 ROLE = table(Role)
 STRUCTURE = table(Structure)
 
@@ -80,6 +88,47 @@ def membership_valid() -> ColumnElement[bool]:
 def structure_open() -> ColumnElement[bool]:
     """Not closed, or closing later."""
     return or_(STRUCTURE.c.closed_at.is_(None), STRUCTURE.c.closed_at > NOW)
+
+
+class Usable(Protocol):
+    """What decides whether an account may be used: a row of it, or the account."""
+
+    @property
+    def locked(self) -> bool:
+        """By a référent or the correspondant."""
+
+    @property
+    def deleted_at(self) -> datetime | None:
+        """Since when it is in the bin."""
+
+    @property
+    def valid_from(self) -> datetime:
+        """Included."""
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """Excluded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why an account may not be used: for the log, and in words for its owner."""
+
+    cause: str
+    public: str
+
+
+def why_unusable(account: Usable, now: datetime) -> Unusable | None:
+    """Why this account may not be used now; None when it may. As :func:`account_usable`."""
+    if account.deleted_at is not None:
+        return Unusable("deleted", "Votre compte a été supprimé.")
+    if account.locked:
+        return Unusable("locked", "Votre compte est verrouillé.")
+    if account.valid_from > now:
+        return Unusable("not yet valid", "Votre compte n'est pas encore ouvert.")
+    if is_over(account.valid_until, now):
+        return Unusable("expired", "Votre compte n'est plus valable.")
+    return None
 
 
 def is_over(valid_until: datetime | None, now: datetime) -> bool:

@@ -35,6 +35,7 @@ from idp.context import origin
 from idp.db import Base, Database
 from idp.interfaces import IClock
 from idp.log import logger
+from idp.records import JournalEntry
 
 
 class AuditEvent(Base):
@@ -92,6 +93,15 @@ _INSERT_IF_KNOWN = insert(_event).from_select(
         bindparam("new_subject_id", type_=String()).is_not(None)
     ),
 )
+_TALLY = (
+    select(_event.c.entity_id, func.count().label("times"), func.max(_event.c.at).label("last_at"))
+    .where(
+        _event.c.subject_id == bindparam("of_subject"),
+        _event.c.at >= bindparam("since"),
+        _event.c.code == bindparam("of_code"),
+    )
+    .group_by(_event.c.entity_id)
+)
 _UNSEALED = ~exists().where(_seal.c.event_id == _event.c.id)
 _TO_SEAL = (
     select(_event)
@@ -103,6 +113,20 @@ _CHECKPOINTS = (
     select(_event.c.parameters)
     .join_from(_event, _seal, _seal.c.event_id == _event.c.id)
     .where(_event.c.code == CHECKPOINT)
+)
+_ABOUT = (
+    select(
+        _event.c.at,
+        _event.c.code,
+        _event.c.actor,
+        _event.c.address,
+        _event.c.entity_id,
+        _event.c.target,
+        _event.c.parameters,
+    )
+    .where(_event.c.subject_id == bindparam("of_subject"))
+    .order_by(_event.c.at.desc(), _event.c.id.desc())
+    .limit(bindparam("most"))
 )
 _LAST = select(_seal.c.position, _seal.c.hash).order_by(_seal.c.position.desc()).limit(1)
 
@@ -140,6 +164,20 @@ class AuditLog:
         renamed = {f"new_{name}": value for name, value in values.items()}
         with self._db.writing() as connection:
             connection.execute(_INSERT_IF_KNOWN, renamed)
+
+    def tally(
+        self, code: str, subject_id: str, *, since: datetime
+    ) -> Mapping[str | None, tuple[int, datetime]]:
+        """See :class:`idp.interfaces.IAuditLog`."""
+        values = {"of_subject": subject_id, "since": since, "of_code": code}
+        rows = self._db.rows(_TALLY, values)
+        return {row.entity_id: (row.times, row.last_at) for row in rows}
+
+    def about(self, subject_id: str, *, most: int) -> tuple[JournalEntry, ...]:
+        """See :class:`idp.interfaces.IAuditLog`."""
+        rows = self._db.rows(_ABOUT, {"of_subject": subject_id, "most": most})
+        mappings = (row._mapping for row in rows)  # noqa: SLF001 - public, says its manual
+        return tuple(JournalEntry(**mapping) for mapping in mappings)
 
     def _values(
         self,

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import click
 
-from idp import audit, log, migrations
+from idp import audit, log, make_app, migrations
 from idp.cli import Cli, outside_unit_of_work
 from idp.db import Database, DatabaseError
 from idp.errors import ConfigurationError, ConvergencesError
@@ -14,6 +14,7 @@ from idp.keys.commands import STATES, USES, keys, remaining
 from idp.keys.expiry import days_left, ending
 from idp.keys.tables import KeyState
 from idp.keys.using import KnownKey
+from idp.mail_commands import mail_group
 from idp.mail_transports import NotDelivered, transport_of
 from idp.services import plugin
 from idp.worker import Worker
@@ -21,7 +22,7 @@ from idp.worker import Worker
 
 def register(group: click.Group) -> None:
     """Add the commands of this room."""
-    for command in (worker, audit_group, keys, migrate, check):
+    for command in (worker, mail_group, audit_group, keys, migrate, check):
         group.add_command(command)
 
 
@@ -161,6 +162,10 @@ def _check_mail(cli: Cli) -> None:
     transport_of(cli.settings.mail.transport).check()
 
 
+def _check_mail_texts(cli: Cli) -> None:
+    plugin("idp.mail_texts", cli.settings.mail_texts)(cli.settings)
+
+
 def _check_jobs(cli: Cli) -> None:
     for name in cli.settings.jobs:
         plugin("idp.jobs", name)
@@ -170,11 +175,18 @@ def _check_directory(cli: Cli) -> None:
     cli.services.directory.find_subject("")
 
 
+def _check_pages(cli: Cli) -> None:
+    """Build them as the server does: logo, colour, texts and audit are read then."""
+    make_app(cli.settings, cli.services)
+
+
 CHECKS: dict[str, Callable[[Cli], str | None]] = {
     "secret du serveur": _check_secret,
     "base de données": _check_database,
     "clé de signature": _check_keys,
     "courriels": _check_mail,
+    "textes des courriels": _check_mail_texts,
     "annuaire": _check_directory,
     "tâches de fond": _check_jobs,
+    "pages et identité visuelle": _check_pages,
 }

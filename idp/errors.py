@@ -18,10 +18,12 @@
     │   └── AuthnFailed, RequestDenied, RequestUnsupported
     ├── AuthenticationFailed    sign-in refused; the same public text whatever the cause
     │   ├── BadCredentials, AccountUnusable, Throttled
+    ├── PasswordOutgrown        the right password, too short for what its owner became
+    ├── LinkRefused             a mailed link that leads nowhere any more: which, and what to do
     ├── Busy                    too many people sign in at once: come back in a moment
     ├── NotAllowed              the decider said no; outside one's scope it reads as absent (404)
     ├── DirectoryError          an operation on people or rights that the rules refuse, in words
-    │   └── NotFound, AlreadyExists
+    │   └── NotFound, AlreadyExists, AlreadyAnswered, TooMany
     ├── BackChannelFailed       an SP did not take a message sent to it directly
     ├── KeyRefused              a step of a signing key's life that would break an SP
     ├── SessionEnded            the session ended in the middle of what it was used for
@@ -251,8 +253,35 @@ class Throttled(AuthenticationFailed):
         self.retry_after = retry_after
 
 
+class PasswordOutgrown(ConvergencesError):
+    """The password is right, and shorter than what its owner has become must have."""
+
+    code = "password-outgrown"
+    http_status = 403
+    public_text = "Votre mot de passe doit être plus long pour vos nouveaux droits."
+
+    def __init__(self, cause: str, *, subject_id: str) -> None:
+        super().__init__(cause)
+        self.subject_id = subject_id
+
+
+class LinkRefused(ConvergencesError):
+    """A link of a mail that may not be spent; ``reason`` says why, ``public`` in words.
+
+    ``known``: it was somebody's, who may be sent another one.
+    """
+
+    code = "link-refused"
+    http_status = 410
+
+    def __init__(self, reason: str, *, public: str, known: bool = True) -> None:
+        super().__init__(reason, public=public)
+        self.reason = reason
+        self.known = known
+
+
 class Busy(ConvergencesError):
-    """Every place before the password check is taken.
+    """Every place before the password check is taken, or before other slow work (``public``).
 
     Raised before anything is looked at or counted, so it is the same for every login.
     """
@@ -293,6 +322,20 @@ class AlreadyExists(DirectoryError):
     """A code or an address that is already taken."""
 
     code = "already-exists"
+
+
+class AlreadyAnswered(DirectoryError):
+    """Somebody else was faster; ``public`` says who, when and what."""
+
+    code = "already-answered"
+    http_status = 409
+
+
+class TooMany(DirectoryError):
+    """This person did it too often in too short a time."""
+
+    code = "too-many"
+    http_status = 429
 
 
 class BackChannelFailed(ConvergencesError):

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from idp.messages import AcceptedRequest
+from idp.records import JournalEntry, MailNote, OpenSession, Pseudonym
 from idp.types import (
     Entitlement,
     NameID,
@@ -49,8 +50,9 @@ class IDirectory(Protocol):
             BadCredentials: unknown login, no password set, or a wrong one.
             AccountUnusable: the password is right, but the account is locked, deleted, expired or
                 not yet valid.
+            PasswordOutgrown: the password is right, but too short for what the person became.
 
-        Both carry the ``subject_id`` when the login is somebody's, for the journal.
+        All carry the ``subject_id`` when the login is somebody's, for the journal.
         """
 
     def note_sign_in(self, subject: Subject) -> None:
@@ -209,12 +211,26 @@ class IAuditLog(Protocol):
         which request come from :mod:`idp.context`. No secret is ever a parameter.
         """
 
+    def tally(
+        self, code: str, subject_id: str, *, since: datetime
+    ) -> Mapping[str | None, tuple[int, datetime]]:
+        """How often this happened to the person since then, and when last, by ``entity_id``.
+
+        Empty when it never did. One statement over the events of that person alone.
+        """
+
+    def about(self, subject_id: str, *, most: int) -> tuple[JournalEntry, ...]:
+        """What happened to this person, the latest first, ``most`` events at the most."""
+
 
 class IMailer(Protocol):
     """Mails leave through the outbox, in the same transaction as what they tell of."""
 
     def send(self, recipient: str, kind: str, parameters: Mapping[str, object]) -> None:
         """Queue the mail of this kind (``account-created``), worded by ``idp.mail_texts``."""
+
+    def about(self, recipient: str, *, since: datetime, most: int) -> tuple[MailNote, ...]:
+        """The mails to this address since it is the person's, the latest first, at most so many."""
 
 
 class ISsoSessions(Protocol):
@@ -227,6 +243,38 @@ class ISsoSessions(Protocol):
 
     def find(self, token: str) -> SsoSession | None:
         """The live session of this token; None when unknown, ended, idle too long or expired."""
+
+    def owner(self, token: str, *, lapsed: bool = False) -> str | None:
+        """Whose session this token was, were it over; with ``lapsed``, not one that was ended.
+
+        A subject id, None once it is purged; only what he left behind is kept under it.
+        """
+
+    def ends_at(self, session: SsoSession, *, used: bool) -> datetime:
+        """When it ends unless it is used again: idle, or (the latest) its lifetime.
+
+        ``used``: it is being used right now, and :meth:`touch` notes it.
+        """
+
+    def of_subject(
+        self, subject_id: str, *, current: SsoSession | None = None, ended: bool = False
+    ) -> tuple[OpenSession, ...]:
+        """The person's live sessions, the latest used first; ``current`` is marked among them.
+
+        ``ended``: also those that are over and not purged yet.
+        """
+
+    def close_other(self, session: SsoSession, public: str) -> None:
+        """End another session of the same person; ``public`` is its ``public_id``.
+
+        Its SPs are told by the worker. Nothing happens when it is over already.
+
+        Raises:
+            NotFound: it is not his, or it is this very session.
+        """
+
+    def close_others(self, session: SsoSession) -> None:
+        """End every session of the person but this one; their SPs are told by the worker."""
 
     def touch(self, session: SsoSession) -> None:
         """Note that the session was used, at most once a minute."""
@@ -274,10 +322,18 @@ class ISsoSessions(Protocol):
         sessions (by number) that it named itself and is not told of.
         """
 
-    def end(self, subject_id: str, *, entity_id: str | None = None, reason: str) -> None:
+    def end(
+        self,
+        subject_id: str,
+        *,
+        entity_id: str | None = None,
+        reason: str,
+        spared: SsoSession | None = None,
+    ) -> None:
         """End the person's sessions everywhere, or (``entity_id``) his sessions at one SP.
 
-        What a lock, a deletion, an expiry or the withdrawal of the last role calls.
+        What a lock, a deletion, an expiry or the withdrawal of the last role calls. ``spared`` goes
+        on, with what it opened: the one in which he himself changes his password.
         """
 
 
@@ -328,6 +384,9 @@ class INameIDs(Protocol):
 
         None when there is none yet and ``create`` is false.
         """
+
+    def of_subject(self, subject_id: str) -> tuple[Pseudonym, ...]:
+        """By what each SP knows the person, by entityID."""
 
 
 class IMetadata(Protocol):

@@ -6,6 +6,7 @@ breaks its line or fills the log. (A traceback alone is several lines, in the de
 """
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
@@ -29,6 +30,9 @@ SECRET_WORDS = (
     "secret",
     "token",
 )
+SECRET_PATHS = re.compile(r"((?:/|%2F)mot-de-passe(?:/|%2F))[^\s/?#\"'&%]+", re.IGNORECASE)
+"""Addresses that open an account, also inside another's query; servers write addresses into their
+lines, and so do pages."""
 FOREIGN_LOGGERS = ("_granian", "granian.access", "sqlalchemy", "alembic", "waitress")
 
 logger: BoundLogger = structlog.stdlib.get_logger("convergences")
@@ -133,6 +137,7 @@ def _bounded(value: object) -> object:
 
 
 def _one_line(text: str) -> str:
+    text = SECRET_PATHS.sub(rf"\g<1>{MASKED}", text)
     if len(text) > MAX_VALUE:
         text = f"{text[:MAX_VALUE]}… ({len(text)} characters)"
     if text.isprintable():

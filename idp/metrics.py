@@ -28,3 +28,8 @@ password_wait = Histogram(
 password_turned_away = Counter(
     "convergences_password_turned_away", "Passwords not looked at: every place was taken"
 )
+mails = Counter(
+    "convergences_mails_tried",
+    "Tries to send a mail, by outcome (sent, postponed, dead)",
+    ["outcome"],
+)

@@ -14,6 +14,7 @@ from webob.cookies import parse_cookie
 from idp.context import Origin, act_as, acting
 from idp.db import DatabaseError
 from idp.log import logger
+from idp.multipart import MAX_UPLOAD
 from idp.types import SsoSession, Subject
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Request(pyramid.request.Request):  # type: ignore[misc]
     """A request. A class of ours, because Pyramid's request methods cost a new class each time."""
 
     # Bodies are bounded (:func:`idp.security.check_form`): none is written to a temporary file.
-    request_body_tempfile_limit = MAX_BODY
+    request_body_tempfile_limit = max(MAX_BODY, MAX_UPLOAD)
 
     @property
     def services(self) -> "Services":
@@ -88,10 +89,18 @@ class Request(pyramid.request.Request):  # type: ignore[misc]
             return str(forwarded[-proxies][:64])
         return str(self.remote_addr or "")
 
+    draft_kept = False
+    """Whether what was posted after the session's end is kept for its owner."""
+
+    @property
+    def session_token(self) -> str | None:
+        """The session's cookie, whether or not it still opens anything."""
+        return self._cookie(session_cookie(self.configuration))
+
     @once
     def sso_session(self) -> SsoSession | None:
         """The live sign-on session of this browser; whether its person may go on is ``subject``."""
-        token = self._cookie(session_cookie(self.configuration))
+        token = self.session_token
         session = self.services.sessions.find(token) if token else None
         if session is not None:
             act_as(session.subject_id)

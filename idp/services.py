@@ -25,12 +25,17 @@ from idp.interfaces import (
     IKeyRing,
     IMailer,
     IMetadata,
+    INameIDs,
     IServiceProviders,
     ISsoSessions,
 )
 from idp.keys import KeyRing
 from idp.mail import Mailer
+from idp.mail_desk import MailDesk
+from idp.preview import Preview
+from idp.self_service import SelfService
 from idp.sessions.authn_requests import AuthnRequests
+from idp.sessions.drafts import Drafts
 from idp.sessions.logouts import Logouts
 from idp.sessions.name_ids import NameIDs
 from idp.sessions.sign_in import SignIn
@@ -69,14 +74,19 @@ class Services:
 
     core: Core
     directory: IDirectory
+    self_service: SelfService
     service_providers: IServiceProviders
     metadata: IMetadata
     keys: KeyRing
     authn_requests: IAuthnRequests
+    drafts: Drafts
     sign_in: SignIn
+    name_ids: INameIDs
     sign_on: SignOn
+    preview: Preview
     sign_out: SignOut
     teller: Teller
+    mails: MailDesk
 
     @property
     def signer(self) -> IKeyRing:
@@ -137,12 +147,17 @@ def _build(settings: Settings, db: Database, clock: IClock) -> Services:
     return assemble(
         core,
         directory=plugin("idp.directory", settings.directory)(core),
+        self_service=plugin("idp.self_service", settings.self_service)(core),
         service_providers=plugin("idp.service_providers", settings.service_providers)(core),
     )
 
 
 def assemble(
-    core: Core, *, directory: IDirectory, service_providers: IServiceProviders
+    core: Core,
+    *,
+    directory: IDirectory,
+    self_service: SelfService,
+    service_providers: IServiceProviders,
 ) -> Services:
     """Put the plug-ins and the services of this room together."""
     settings, db, clock, audit = core.settings, core.db, core.clock, core.audit
@@ -160,30 +175,36 @@ def assemble(
         tasks=tasks,
         audit=audit,
     )
+    name_ids = NameIDs(db, clock, settings.entity_id)
+    sign_on = SignOn(
+        issuer=settings.entity_id,
+        destination=settings.url("/saml/sso"),
+        scope=settings.scope,
+        db=db,
+        clock=clock,
+        directory=directory,
+        service_providers=service_providers,
+        signer=keys,
+        sessions=core.sessions,
+        authn_requests=authn_requests,
+        name_ids=name_ids,
+        audit=audit,
+    )
     return Services(
         core=core,
         directory=directory,
+        self_service=self_service,
         service_providers=service_providers,
         metadata=plugin("idp.metadata", settings.metadata)(settings, keys, clock),
         keys=keys,
         authn_requests=authn_requests,
+        drafts=Drafts(db, clock, secret=settings.secret),
         sign_in=SignIn(
             db, directory, core.sessions, throttle, AuditLog(db, clock), secret=settings.secret
         ),
-        sign_on=SignOn(
-            issuer=settings.entity_id,
-            destination=settings.url("/saml/sso"),
-            scope=settings.scope,
-            db=db,
-            clock=clock,
-            directory=directory,
-            service_providers=service_providers,
-            signer=keys,
-            sessions=core.sessions,
-            authn_requests=authn_requests,
-            name_ids=NameIDs(db, clock, settings.entity_id),
-            audit=audit,
-        ),
+        name_ids=name_ids,
+        sign_on=sign_on,
+        preview=Preview(sign_on, directory, service_providers, name_ids, scope=settings.scope),
         sign_out=SignOut(
             issuer=settings.entity_id,
             destination=settings.url("/saml/slo"),
@@ -196,6 +217,7 @@ def assemble(
             teller=teller,
         ),
         teller=teller,
+        mails=MailDesk(db, clock, audit),
     )
 
 

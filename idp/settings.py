@@ -40,8 +40,10 @@ LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"}
 class Organization:
     """Whose portal this is: nothing of it is hard-coded.
 
-    ``texts`` is the folder of its own legal texts and accessibility audit, empty for none; ``logo``
-    an absolute path or ``package:path``; ``time_zone`` the one in which people read times.
+    ``texts`` is the folder of its own legal texts and accessibility audit, empty for none;
+    ``logo``, ``logo_dark`` (on dark pages) and ``favicon`` are absolute paths or ``package:path``,
+    empty for none; ``technical`` is the address of the technical contact, empty for none;
+    ``time_zone`` the one in which people read times.
     """
 
     name: str
@@ -51,6 +53,9 @@ class Organization:
     dpo: str
     logo: str
     color: str
+    logo_dark: str = ""
+    favicon: str = ""
+    technical: str = ""
     texts: str = ""
     time_zone: ZoneInfo = PARIS
 
@@ -80,6 +85,7 @@ class Settings:
     secret: bytes = field(repr=False)
     secret_file: Path
     directory: str
+    self_service: str
     service_providers: str
     metadata: str
     mail_texts: str
@@ -137,6 +143,7 @@ def from_mapping(raw: Mapping[str, str], *, here: Path, local: bool = True) -> S
         secret=_secret(secret_file),
         secret_file=secret_file,
         directory=read.text("idp.directory"),
+        self_service=read.text("idp.self_service"),
         service_providers=read.text("idp.service_providers"),
         metadata=read.text("idp.metadata"),
         mail_texts=read.text("idp.mail_texts"),
@@ -224,6 +231,9 @@ def _organization(read: _Reader, here: Path) -> Organization:
         dpo=read.text("organization.dpo"),
         logo=read.text("organization.logo", ""),
         color=read.text("organization.color", "#1d4f91"),
+        logo_dark=read.text("organization.logo_dark", ""),
+        favicon=read.text("organization.favicon", ""),
+        technical=read.text("organization.technical", ""),
         texts=_folder(here, read.text("organization.texts", "")),
         time_zone=read.time_zone("organization.time_zone", PARIS.key),
     )

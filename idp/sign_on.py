@@ -156,7 +156,7 @@ class SignOn:
             return self._not_entitled(session, accepted, found, flow)
         if session.outdated(found[0].password_changed_at):
             return _passive_or(accepted, NoPassive("the password was changed"), SignInNeeded())
-        entitlements = _chosen(found, session, service_provider)
+        entitlements = chosen(found, session, service_provider)
         if not entitlements:
             choice = ChoiceNeeded(found)
             return _passive_or(accepted, NoPassive("the structure must be asked"), choice)
@@ -351,14 +351,14 @@ def _passive_or(accepted: AcceptedRequest, error: StatusError, outcome: Page) ->
     return outcome
 
 
-def _chosen(
+def chosen(
     entitlements: tuple[Entitlement, ...], session: SsoSession, service_provider: ServiceProvider
 ) -> tuple[Entitlement, ...]:
     """The entitlements to release; empty when the person must be asked."""
     if service_provider.structures is not Structures.ASK or len(entitlements) == 1:
         return entitlements
-    chosen = session.choices.get(service_provider.entity_id)
-    return tuple(one for one in entitlements if one.membership_id == chosen)
+    choice = session.choices.get(service_provider.entity_id)
+    return tuple(one for one in entitlements if one.membership_id == choice)
 
 
 def _journalled(draft: ResponseDraft, entitlements: tuple[Entitlement, ...]) -> dict[str, object]:

@@ -88,13 +88,13 @@ class ThrottleRow(Base):
     last_failed_at: Mapped[datetime] = mapped_column(index=True)
 
 
-_table = cast("Table", ThrottleRow.__table__)
+table = cast("Table", ThrottleRow.__table__)
 _ROW = (
-    _table.c.bucket == bindparam("of_bucket"),
-    _table.c.subject == bindparam("of_subject"),
+    table.c.bucket == bindparam("of_bucket"),
+    table.c.subject == bindparam("of_subject"),
 )
 _SET = (
-    update(_table)
+    update(table)
     .where(*_ROW)
     .values(
         failures=bindparam("count"),
@@ -103,18 +103,16 @@ _SET = (
     )
 )
 _SETTLE = (
-    update(_table)
+    update(table)
     .where(*_ROW)
-    .values(settled=_table.c.settled + 1, last_failed_at=bindparam("failed_at"))
+    .values(settled=table.c.settled + 1, last_failed_at=bindparam("failed_at"))
 )
-_CLEAR = delete(_table).where(*_ROW)
-_TAKE_BACK = (
-    update(_table).where(*_ROW, _table.c.failures > 0).values(failures=_table.c.failures - 1)
-)
-_AT_ADDRESS = select(func.count(), func.min(_table.c.last_failed_at)).where(
-    _table.c.bucket == bindparam("of_bucket"),
-    _table.c.failures > 0,
-    _table.c.last_failed_at > bindparam("since"),
+_CLEAR = delete(table).where(*_ROW)
+_TAKE_BACK = update(table).where(*_ROW, table.c.failures > 0).values(failures=table.c.failures - 1)
+_AT_ADDRESS = select(func.count(), func.min(table.c.last_failed_at)).where(
+    table.c.bucket == bindparam("of_bucket"),
+    table.c.failures > 0,
+    table.c.last_failed_at > bindparam("since"),
 )
 
 
@@ -124,7 +122,7 @@ class Throttle:
     def __init__(self, db: Database, clock: IClock) -> None:
         self._db = db
         self._clock = clock
-        insert = db.insert(_table).values(
+        insert = db.insert(table).values(
             bucket=bindparam("of_bucket"),
             subject=bindparam("of_subject"),
             failures=0,
@@ -134,9 +132,9 @@ class Throttle:
         # Changes nothing, but locks the row until the commit: attempts of one login are counted
         # one after the other, however many arrive at once.
         self._lock = insert.on_conflict_do_update(
-            index_elements=[_table.c.bucket, _table.c.subject],
+            index_elements=[table.c.bucket, table.c.subject],
             set_={"failures": literal_column("throttle.failures")},
-        ).returning(_table.c.failures, _table.c.settled, _table.c.last_failed_at)
+        ).returning(table.c.failures, table.c.settled, table.c.last_failed_at)
 
     def attempt(self, login: str, address: str, device: str | None = None) -> None:
         """Count an attempt on this login as a failure, and commit that.
@@ -147,24 +145,22 @@ class Throttle:
         Raises:
             Throttled: too many failures; nothing was counted, ``retry_after`` is in seconds.
         """
-        subject = _hashed(login)
+        subject = folded_hash(login)
         with self._db.unit_of_work() as work:
             connection = work.connection()
             if device is not None:
                 self._count(connection, _device_bucket(device), subject, _delay)
                 return
-            self._count(connection, _network_bucket(address), subject, _delay)
+            self._count(connection, network_bucket(address), subject, _delay)
             self._count(connection, ACCOUNT, subject, _delay_in_all)
-            bucket = _address_bucket(address)
+            bucket = address_bucket(address)
             self._refuse_address(connection, bucket)
             self._count(connection, bucket, subject, _no_delay)
 
     def failed(self, login: str, address: str, device: str | None = None) -> None:
         """The password was wrong: the delay runs from now, not from before the check."""
-        buckets = (
-            [_network_bucket(address), ACCOUNT] if device is None else [_device_bucket(device)]
-        )
-        subject, now = _hashed(login), self._clock.now()
+        buckets = [network_bucket(address), ACCOUNT] if device is None else [_device_bucket(device)]
+        subject, now = folded_hash(login), self._clock.now()
         with self._db.unit_of_work() as work:
             for bucket in buckets:
                 values = {"of_bucket": bucket, "of_subject": subject, "failed_at": now}
@@ -182,11 +178,11 @@ class Throttle:
         else:
             # In the order of `attempt`: two that lock the same rows must not wait for each other.
             steps = [
-                (_CLEAR, _network_bucket(address)),
+                (_CLEAR, network_bucket(address)),
                 (_TAKE_BACK, ACCOUNT),
-                (_CLEAR, _address_bucket(address)),
+                (_CLEAR, address_bucket(address)),
             ]
-        subject = _hashed(login)
+        subject = folded_hash(login)
         with self._db.unit_of_work() as work:
             for statement, bucket in steps:
                 work.connection().execute(statement, {"of_bucket": bucket, "of_subject": subject})
@@ -220,7 +216,7 @@ class Throttle:
 
 def purge(db: Database, now: datetime) -> int:
     """Delete the failures that no longer count; returns how many rows."""
-    return delete_in_chunks(db, _table, _table.c.last_failed_at <= now - WINDOW)
+    return delete_in_chunks(db, table, table.c.last_failed_at <= now - WINDOW)
 
 
 def device_token(secret: bytes, login: str) -> str:
@@ -238,11 +234,12 @@ def known_device(secret: bytes, login: str, token: str | None) -> str | None:
 
 def _signature(secret: bytes, login: str, device: str) -> str:
     key = hmac.digest(secret, b"convergences devices", "sha256")
-    signed = hmac.digest(key, f"{device}\n{_hashed(login)}".encode(), "sha256")
+    signed = hmac.digest(key, f"{device}\n{folded_hash(login)}".encode(), "sha256")
     return urlsafe_b64encode(signed).rstrip(b"=").decode()
 
 
-def _hashed(login: str) -> str:
+def folded_hash(login: str) -> str:
+    """What the table knows a login by, however it is spelled."""
     folded = normalize("NFKC", login).strip().casefold()
     return sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -251,11 +248,13 @@ def _device_bucket(device: str) -> str:
     return f"device:{device}"[:80]
 
 
-def _network_bucket(address: str) -> str:
+def network_bucket(address: str) -> str:
+    """The network (/24, /64) of an address, as a bucket."""
     return _prefixed("network", address, 24)
 
 
-def _address_bucket(address: str) -> str:
+def address_bucket(address: str) -> str:
+    """A network address as a bucket."""
     return _prefixed("address", address, 32)
 
 

@@ -228,6 +228,7 @@ class Subject:
 
     ``id`` is opaque, never changes and is never another's: SPs receive it as ``subject-id``, so it
     is written as [SAMLSubj] 3.3 says: at most 127 of ``A-Z a-z 0-9 = -``, the first no sign.
+    ``photo`` is the digest of the person's photo, if he has one.
     """
 
     id: str
@@ -235,6 +236,7 @@ class Subject:
     given_name: str
     sn: str
     password_changed_at: datetime | None = None
+    photo: str | None = None
 
     @property
     def display_name(self) -> str:
@@ -301,7 +303,8 @@ class NotEntitled:
 class Tile:
     """An application on the portal; ``entity_id`` None means a plain link to ``start_url``.
 
-    ``closed_message`` set: shown disabled, with it.
+    ``closed_message`` set: shown disabled, with it. ``opens_at`` and ``closes_at`` bound the time
+    in which it is open, past or to come.
     """
 
     code: str
@@ -311,6 +314,8 @@ class Tile:
     entity_id: str | None = None
     start_url: str | None = None
     closed_message: str | None = None
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

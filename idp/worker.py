@@ -20,10 +20,10 @@ from idp.db import GONE, Database
 from idp.interfaces import IClock
 from idp.keys.expiry import ExpiryWatch
 from idp.log import logger
-from idp.mail import OutboxSender
+from idp.mail_sender import OutboxSender
 from idp.mail_transports import transport_of
 from idp.services import Services
-from idp.sessions import authn_requests, logouts, sso, tasks
+from idp.sessions import authn_requests, drafts, logouts, sso, tasks
 
 LONGEST_BACK_OFF = timedelta(seconds=60)
 LONGEST_WHILE_GONE = timedelta(seconds=4)
@@ -36,6 +36,7 @@ PURGES: dict[str, Callable[[Database, datetime], int]] = {
     "sso_session": sso.purge,
     "logout": logouts.purge,
     "task": tasks.purge,
+    "draft": drafts.purge,
     "throttle": throttle.purge,
     "outbox": mail.purge,
 }

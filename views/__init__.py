@@ -16,6 +16,8 @@ def includeme(config: "Configurator") -> None:
     config.include("views.templating")
     config.include("views.person")
     config.include("views.errors")
+    config.include("views.session")
+    config.include("views.drafts")
     config.include("views.health")
     config.include("views.legal")
     config.include("views.help")
@@ -23,6 +25,7 @@ def includeme(config: "Configurator") -> None:
     config.include("views.portal")
     config.include("views.profile")
     config.include("views.aia")
+    config.include("views.central")
     config.include("views.saml")
     if config.registry.services.settings.demonstration:
         config.include("views.demo.mails")

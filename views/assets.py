@@ -12,10 +12,12 @@ from pathlib import Path
 
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPNotFound
+from pyramid.path import AssetResolver
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from idp import logo
+from idp.errors import ConfigurationError
 from idp.request import Request
 from idp.settings import Organization, Settings
 from views.theme import style_sheet
@@ -32,6 +34,7 @@ _TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".webp": "image/webp",
+    ".ico": "image/vnd.microsoft.icon",
 }
 _TEXTS = {".css", ".js", ".svg"}
 
@@ -74,10 +77,10 @@ class Assets:
 
 
 def load(settings: Settings) -> Assets:
-    """Read the files of this room, the organisation's logo and its colours.
+    """Read the files of this room, the organisation's pictures and its colours.
 
     Raises:
-        ConfigurationError: the logo cannot be read or is of no known kind, the colour is none.
+        ConfigurationError: a picture cannot be read or is of no known kind, the colour is none.
     """
     files = {
         path.relative_to(FOLDER).as_posix(): path.read_bytes()
@@ -85,20 +88,40 @@ def load(settings: Settings) -> Assets:
         if path.suffix in _TYPES
     }
     files["css/theme.css"] = style_sheet(settings.organization.color).encode()
-    image = logo.load(settings.organization)
+    organization = settings.organization
+    image = logo.load(organization)
+    paths = pictures(organization)
     if image is not None:
-        files[logo_path(settings.organization)] = image.content
+        files[paths["logo"]] = image.content
+    for name in ("logo_dark", "favicon"):
+        spec: str = getattr(organization, name)
+        if spec:
+            files[paths[name]] = _picture(f"organization.{name}", spec)
     return Assets(files)
 
 
-def logo_path(organization: Organization) -> str:
-    """The asset path of the organisation's logo; empty when it has none."""
-    return f"img/logo{Path(organization.logo).suffix.lower()}" if organization.logo else ""
+def pictures(organization: Organization) -> dict[str, str]:
+    """The asset path of each picture of the organisation; ours for its favicon, else empty.
+
+    Raises:
+        ConfigurationError: a logo for dark pages alone.
+    """
+    if organization.logo_dark and not organization.logo:
+        raise ConfigurationError("the setting organization.logo_dark needs organization.logo")
+    return {
+        "logo": _path_of("logo", organization.logo),
+        "logo_dark": _path_of("logo-dark", organization.logo_dark),
+        "favicon": _path_of("icon", organization.favicon) or "img/favicon.svg",
+    }
+
+
+def _path_of(name: str, spec: str) -> str:
+    return f"img/{name}{Path(spec).suffix.lower()}" if spec else ""
 
 
 def serve_logo(request: Request) -> Response:
     """The organisation's logo, or the product's own mark, at an address that stays."""
-    path = logo_path(request.configuration.organization) or OWN_MARK
+    path = pictures(request.configuration.organization)["logo"] or OWN_MARK
     asset = request.registry.views_assets.get(path)
     return _response(request, asset, FOR_AN_HOUR)
 
@@ -140,6 +163,16 @@ def _asset(path: str, content: bytes) -> Asset:
     suffix = Path(path).suffix
     packed = compress(content, 9, mtime=0) if suffix in _TEXTS else None
     return Asset(_TYPES[suffix], sha256(content).hexdigest()[:16], content, packed)
+
+
+def _picture(key: str, spec: str) -> bytes:
+    """``spec`` is an absolute path or ``package:path``; ``key`` names the setting in an error."""
+    if Path(spec).suffix.lower() not in _TYPES.keys() - {".css", ".js"}:
+        raise ConfigurationError(f"the setting {key} must name an svg, png, jpg, webp or ico")
+    try:
+        return Path(AssetResolver(None).resolve(spec).abspath()).read_bytes()
+    except (OSError, ValueError, ImportError):
+        raise ConfigurationError(f"the setting {key} names no readable file") from None
 
 
 def includeme(config: Configurator) -> None:

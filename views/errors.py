@@ -1,5 +1,9 @@
-"""Every error becomes a French page: bland to the browser, exact in the log, one id for both."""
+"""Every error becomes a French page: bland to the browser, exact in the log, one id for both.
 
+``PAGES`` is the one table of what people read of each status.
+"""
+
+from dataclasses import dataclass
 from http import HTTPStatus
 from logging import ERROR, WARNING
 
@@ -13,55 +17,152 @@ from idp.db import GONE
 from idp.errors import ConvergencesError, UnknownFlow
 from idp.log import logger
 from idp.request import Request
+from idp.security import SAFE_METHODS
+from idp.types import Referent
+from views import way_back
 from views.login.sign_in import LOST_NOTICE
-from views.person import person_of
+from views.login.stale import begin_again, is_open_to_all
+from views.person import person_of, tellable
 from views.urls import see_other
 
-NOT_FOUND = "Cette page n'existe pas"
-SORRY = (
-    "Le service n'a pas pu répondre à votre demande. L'incident est enregistré. "
-    "Recommencez dans quelques instants."
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a person reads: ``text`` says what happened, ``advice`` what he can do."""
+
+    heading: str
+    text: str
+    advice: str
+
+
+_BACK = "Revenez à la page précédente et recommencez, ou repartez du portail."
+_TOO_LARGE = Told(
+    "L'envoi est trop volumineux",
+    "Ce que vous avez envoyé dépasse la taille que ce site accepte. Rien n'a été enregistré.",
+    "Revenez à la page précédente et envoyez un texte plus court ou un fichier plus petit.",
 )
-EXPIRED = (
-    "Cette page est restée ouverte trop longtemps, ou elle ne vient pas de ce site : par sécurité, "
-    "rien n'a été enregistré. Revenez à la page précédente, rechargez-la et recommencez."
+_UNREADABLE = Told(
+    "La demande n'a pas pu être acceptée",
+    "L'adresse ou les données envoyées ne peuvent pas être lues.",
+    _BACK,
 )
-UNAVAILABLE = (
-    "Le service est momentanément indisponible. Aucune de vos données n'est perdue. "
-    "Recommencez dans quelques minutes."
+_AWAY = Told(
+    "Service momentanément indisponible",
+    "Le service est momentanément indisponible. Aucune de vos données n'est perdue.",
+    "Recommencez dans quelques minutes.",
 )
 
-_HEADINGS = {
-    HTTPStatus.BAD_REQUEST: "La demande n'a pas pu être acceptée",
-    HTTPStatus.FORBIDDEN: "L'accès est refusé",
-    HTTPStatus.NOT_FOUND: NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED: "Cette action n'est pas possible ici",
-    HTTPStatus.LENGTH_REQUIRED: "La demande n'a pas pu être acceptée",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "L'envoi est trop volumineux",
-    HTTPStatus.TOO_MANY_REQUESTS: "Trop d'essais",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Service momentanément indisponible",
-}
-_TEXTS = {
-    HTTPStatus.BAD_REQUEST: "L'adresse ou les données envoyées ne peuvent pas être lues.",
-    HTTPStatus.FORBIDDEN: "Vous n'avez pas le droit d'ouvrir cette page.",
-    HTTPStatus.NOT_FOUND: "L'adresse est peut-être incomplète, ou la page a été déplacée.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "Passez par les boutons et les liens du portail.",
-    HTTPStatus.LENGTH_REQUIRED: "Ce que vous avez envoyé n'indique pas sa taille.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
-        "Ce que vous avez envoyé dépasse la taille que ce site accepte. Rien n'a été enregistré."
+PAGES: dict[int, Told] = {
+    HTTPStatus.BAD_REQUEST: _UNREADABLE,
+    HTTPStatus.UNAUTHORIZED: Told(
+        "Connectez-vous pour continuer",
+        "Cette page n'est ouverte qu'aux personnes connectées.",
+        "Connectez-vous au portail, puis recommencez.",
     ),
+    HTTPStatus.FORBIDDEN: Told(
+        "L'accès est refusé",
+        "Vous n'avez pas le droit d'ouvrir cette page.",
+        "Si vous en avez besoin pour votre travail, demandez cet accès.",
+    ),
+    HTTPStatus.NOT_FOUND: Told(
+        "Cette page n'existe pas",
+        "L'adresse est peut-être incomplète, ou la page a été déplacée.",
+        "Vérifiez l'adresse, ou cherchez la page depuis le portail.",
+    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: Told(
+        "Cette action n'est pas possible ici",
+        "Cette adresse ne s'ouvre pas de cette façon. Rien n'a été enregistré.",
+        "Passez par les boutons et les liens du portail.",
+    ),
+    HTTPStatus.REQUEST_TIMEOUT: Told(
+        "L'envoi a pris trop de temps",
+        "Le site n'a pas reçu votre demande entière. Rien n'a été enregistré.",
+        "Vérifiez votre connexion au réseau, puis recommencez.",
+    ),
+    HTTPStatus.CONFLICT: Told(
+        "Quelqu'un d'autre a modifié ces informations",
+        "Elles ont changé depuis que vous avez ouvert la page. Rien n'a été enregistré.",
+        "Rechargez la page pour voir ce qui a changé, puis recommencez.",
+    ),
+    HTTPStatus.LENGTH_REQUIRED: Told(
+        "La demande n'a pas pu être acceptée",
+        "Ce que vous avez envoyé n'indique pas sa taille. Rien n'a été enregistré.",
+        _BACK,
+    ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _TOO_LARGE,
+    HTTPStatus.REQUEST_URI_TOO_LONG: Told(
+        "L'adresse est trop longue",
+        "L'adresse de cette page ne peut pas être lue en entier.",
+        "Repartez du portail.",
+    ),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Told(
+        "Ce type de fichier n'est pas accepté",
+        "Ce que vous avez envoyé n'est pas d'un type que ce site sait lire. "
+        "Rien n'a été enregistré.",
+        "Revenez à la page précédente : elle indique les types de fichier acceptés.",
+    ),
+    HTTPStatus.UNPROCESSABLE_ENTITY: Told(
+        "Le formulaire ne peut pas être enregistré",
+        "Une information est absente ou n'est pas de la forme attendue. Rien n'a été enregistré.",
+        "Revenez à la page précédente et corrigez ce qui y est signalé.",
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: Told(
+        "Trop d'essais",
+        "Trop de demandes ont été envoyées en peu de temps.",
+        "Patientez quelques instants avant de recommencer.",
+    ),
+    HTTPStatus.INTERNAL_SERVER_ERROR: Told(
+        "Une erreur s'est produite",
+        "Le service n'a pas pu répondre à votre demande. L'incident est enregistré.",
+        "Recommencez dans quelques instants. Si cela se reproduit, demandez de l'aide en donnant "
+        "la référence ci-dessous.",
+    ),
+    HTTPStatus.BAD_GATEWAY: Told(
+        "Une application n'a pas répondu",
+        "Le portail n'a pas pu joindre une application dont il avait besoin.",
+        "Recommencez dans quelques minutes.",
+    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: _AWAY,
+    HTTPStatus.GATEWAY_TIMEOUT: _AWAY,
 }
+"""What is told of each status, unless the error itself says more."""
+
+EXPIRED = Told(
+    "Ce formulaire n'est plus valable",
+    "Cette page est restée ouverte trop longtemps, quelqu'un d'autre s'est connecté depuis dans ce "
+    "navigateur, ou l'envoi ne vient pas de ce site : par sécurité, rien n'a été enregistré.",
+    "Rouvrez la page et recommencez.",
+)
 
 
-def error_page(request: Request, status: int, text: str, *, heading: str | None = None) -> Response:
-    """The page of an error: what happened, whom to ask, and the id that the log knows it by."""
-    values = {
-        "heading": heading or _HEADINGS.get(HTTPStatus(status), "Une erreur s'est produite"),
-        "text": text,
-        "status": status,
-        "request_id": request.id,
-    }
-    response = render_to_response("views:templates/error.jinja2", values, request)
+PHOTO_TOO_LARGE = Told(
+    "Cette photo dépasse 2 Mo",
+    "Elle n'a pas été enregistrée.",
+    "Choisissez-en une plus légère : JPEG, PNG ou WebP, 2 Mo au plus.",
+)
+
+
+def error_page(
+    request: Request, status: int, *, told: Told | None = None, text: str = ""
+) -> Response:
+    """The page of an error: what happened, what to do, whom to ask, and the id of the log's line.
+
+    ``text`` replaces the table's, and its advice with it. A program that asks for JSON gets the
+    heading and the id.
+    """
+    told = told or PAGES.get(status) or _default(status)
+    if _wants_json(request):
+        response = Response(json_body={"error": told.heading, "request_id": request.id})
+    else:
+        values = {
+            "heading": told.heading,
+            "text": text or told.text,
+            "advice": "" if text else told.advice,
+            "request_id": request.id,
+            "referents": _who_can_help(request),
+            "form_page": _form_page(request),
+        }
+        response = render_to_response("views:templates/error.jinja2", values, request)
     response.status = status
     return response
 
@@ -75,7 +176,7 @@ def on_convergences_error(error: ConvergencesError, request: Request) -> Respons
         cause=error.cause,
         exc_info=error if defect else None,
     )
-    response = error_page(request, error.http_status, error.public)
+    response = error_page(request, error.http_status, text=error.public)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -94,29 +195,35 @@ def on_not_found(error: HTTPNotFound, request: Request) -> Response:
     if allowed and request.method not in allowed:
         status = HTTPStatus.METHOD_NOT_ALLOWED
         logger.info("http", cause=f"{request.method} is not for this address", status=status.value)
-        response = error_page(request, status, _TEXTS[status])
+        response = error_page(request, status)
         response.allow = allowed
         return response
     missing = HTTPStatus.NOT_FOUND
     logger.info("http", cause=f"no page at {request.path_info!r}", status=missing.value)
-    return error_page(request, missing, _TEXTS[missing])
+    return error_page(request, missing)
 
 
 def on_forbidden(error: HTTPForbidden, request: Request) -> Response:
-    """A stranger signs in first; a signed-in person reads that this is not for him."""
-    if person_of(request) is None:
-        unsafe = request.method not in {"GET", "HEAD"}
-        return see_other(request, "sign_in", query={"avis": "session-terminee"} if unsafe else None)
-    logger.warning("forbidden", cause=str(error))
-    return error_page(request, HTTPStatus.FORBIDDEN, _TEXTS[HTTPStatus.FORBIDDEN])
+    """A stranger signs in first, and comes back; a signed-in person reads that it is not for him.
+
+    What was posted is not done; the form's page comes next, with what was kept of it.
+    """
+    if person_of(request) is not None:
+        logger.warning("forbidden", cause=str(error))
+        return error_page(request, HTTPStatus.FORBIDDEN)
+    query = way_back.query(request, methods=_methods(request), subject_id=_left_by(request))
+    if request.method not in SAFE_METHODS:
+        notice = "saisie-conservee" if request.draft_kept else "session-terminee"
+        query = {"avis": notice} | query
+    return see_other(request, "sign_in", query=query)
 
 
 def on_csrf_failure(error: HTTPException, request: Request) -> Response:
     """A form from elsewhere, or of a session that ended meanwhile."""
     logger.warning("csrf", cause=type(error).__name__)
-    return error_page(
-        request, HTTPStatus.BAD_REQUEST, EXPIRED, heading="Ce formulaire n'est plus valable"
-    )
+    if is_open_to_all(request):
+        return begin_again(request)
+    return error_page(request, HTTPStatus.BAD_REQUEST, told=EXPIRED)
 
 
 def on_http_exception(error: HTTPException, request: Request) -> Response:
@@ -124,10 +231,9 @@ def on_http_exception(error: HTTPException, request: Request) -> Response:
     if error.code < HTTPStatus.BAD_REQUEST:
         return error
     logger.warning("http", cause=error.detail or error.explanation, status=error.code)
-    fallback = (
-        SORRY if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR else _TEXTS[HTTPStatus.BAD_REQUEST]
-    )
-    response = error_page(request, error.code, _TEXTS.get(HTTPStatus(error.code), fallback))
+    large = error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    photo = large and getattr(request.matched_route, "name", "") == "profile_photo"
+    response = error_page(request, error.code, told=PHOTO_TOO_LARGE if photo else None)
     if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
         response.allow = _methods(request)
     return response
@@ -136,13 +242,13 @@ def on_http_exception(error: HTTPException, request: Request) -> Response:
 def on_undecodable(error: UnicodeDecodeError, request: Request) -> Response:
     """An address or a form that is not UTF-8."""
     logger.warning("undecodable", cause=f"{error.reason} at byte {error.start}")
-    return error_page(request, HTTPStatus.BAD_REQUEST, _TEXTS[HTTPStatus.BAD_REQUEST])
+    return error_page(request, HTTPStatus.BAD_REQUEST)
 
 
 def on_database_gone(error: Exception, request: Request) -> Response:
     """The database does not answer: 503, and a browser may come back."""
     logger.error("database-gone", cause=type(error).__name__, exc_info=error)
-    response = error_page(request, HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE)
+    response = error_page(request, HTTPStatus.SERVICE_UNAVAILABLE)
     response.headers["Retry-After"] = "30"
     return response
 
@@ -150,7 +256,48 @@ def on_database_gone(error: Exception, request: Request) -> Response:
 def on_any_exception(error: Exception, request: Request) -> Response:
     """A defect of ours: the cause is in the log, the page says nothing of it."""
     logger.error("unexpected", cause=type(error).__name__, exc_info=error)
-    return error_page(request, HTTPStatus.INTERNAL_SERVER_ERROR, SORRY)
+    return error_page(request, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _default(status: int) -> Told:
+    """Of a status that the table does not name."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return PAGES[HTTPStatus.INTERNAL_SERVER_ERROR]
+    return _UNREADABLE
+
+
+def _form_page(request: Request) -> str:
+    """The page whose form was posted; empty where there is none: what an SP posts is no form."""
+    name = getattr(request.matched_route, "name", None) or "saml"
+    if request.method in SAFE_METHODS or name.startswith("saml"):
+        return ""
+    return str(request.path_qs) if "GET" in _methods(request) else ""
+
+
+def _who_can_help(request: Request) -> tuple[Referent, ...]:
+    """The person's référents by name; none of a stranger's, or while the database is gone."""
+    person = person_of(request)
+    if person is None:
+        return ()
+    try:
+        return request.services.directory.referents(person.id) if tellable(request) else ()
+    except GONE:
+        return ()
+
+
+def _left_by(request: Request) -> str:
+    """Whose session it was: the page at which it ended is nobody else's to be led to."""
+    try:
+        token = request.session_token
+        return (request.services.sessions.owner(token) if token else None) or ""
+    except GONE:
+        return ""
+
+
+def _wants_json(request: Request) -> bool:
+    """A program that says so; a browser asks for HTML, and whoever says nothing gets it."""
+    offers = request.accept.acceptable_offers(["text/html", "application/json"])
+    return bool(offers) and offers[0][0] == "application/json"
 
 
 def _methods(request: Request) -> tuple[str, ...]:

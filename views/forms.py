@@ -19,14 +19,21 @@ Values = dict[str, object]
 class FormRefused(Exception):
     """A well-shaped form that a service refuses; shown above the form, in the person's words.
 
-    ``headers`` join the answer (``Retry-After``).
+    ``field``: the name of the field that is wrong, which then says so; ``headers`` join the answer
+    (``Retry-After``).
     """
 
     def __init__(
-        self, text: str, *, status: int = 400, headers: Mapping[str, str] | None = None
+        self,
+        text: str,
+        *,
+        field: str | None = None,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(text)
         self.text = text
+        self.field = field
         self.status = status
         self.headers = dict(headers or {})
 
@@ -55,9 +62,15 @@ def make_form(
     *,
     action: str,
     button: str,
+    name: str = "envoyer",
+    other: tuple[str, str] | None = None,
     initial: Values | None = None,
 ) -> Form:
-    """A form that posts to ``action`` with one button; ``initial`` are the values it starts with.
+    """A form that posts to ``action``; ``initial`` are the values it starts with.
+
+    ``button`` is its button's title; ``other``, the name and title of a second, quieter one. Then
+    the name of the one that was pressed is posted (``name`` for the first), and the Enter key
+    presses neither: a form that two answers fit has none by default.
 
     Its template adds the CSRF token; Pyramid's deriver has checked it before a view runs, so it is
     no field of the schema.
@@ -65,14 +78,43 @@ def make_form(
     form = Form(
         schema.bind(request=request),
         action=action,
-        buttons=(Button("envoyer", title=button),),
+        buttons=(Button(name, title=button), *(Button(*each) for each in (other,) if each)),
         formid="formulaire",
         focus="off",
         renderer=renderer(request),
     )
     if initial:
         form.set_appstruct(initial)
+    _offer_draft(request, form)
     return form
+
+
+def _offer_draft(request: Request, form: Form) -> None:
+    """Fill the form in with what the person had typed when his session ended, if anything.
+
+    ``form.drafted``: it would be kept; ``form.draft``: the address of the one that is shown.
+    """
+    form.draft = None
+    form.drafted = bool(drafted_fields(request))
+    if not form.drafted or request.method != "GET" or request.subject is None:
+        return
+    typed = request.services.drafts.find(request.subject.id, request.path)
+    if typed is None:
+        return
+    for child in form.children:
+        if child.name in typed:
+            child.cstruct = child.widget.deserialize(child, typed[child.name])
+    form.draft = request.path
+
+
+def drafted_fields(request: Request) -> tuple[str, ...]:
+    """What the view that takes this page's form keeps of it (``draft=``); empty for no view."""
+    route = getattr(getattr(request, "matched_route", None), "name", None)
+    if route is None:
+        return ()
+    views = (view["introspectable"] for view in request.registry.introspector.get_category("views"))
+    kept = (view.get("draft") for view in views if view["route_name"] == route)
+    return next((names for names in kept if names), ())
 
 
 def handle_form_submission(
@@ -93,10 +135,23 @@ def handle_form_submission(
         response.status = 400
         return response
     try:
-        return on_success(values)
+        response = on_success(values)
     except FormRefused as refused:
-        form.error = colander.Invalid(form.schema, refused.text)
+        _show(form, refused)
         response = on_failure()
         response.status = refused.status
         response.headers.update(refused.headers)
         return response
+    if "brouillon-repris" in request.POST and request.subject is not None:
+        request.services.drafts.forget(request.subject.id, request.path)
+    return response
+
+
+def _show(form: Form, refused: FormRefused) -> None:
+    """The refusal, above the form or at its field."""
+    if refused.field is None:
+        form.error = colander.Invalid(form.schema, refused.text)
+        return
+    error = colander.Invalid(form.schema)
+    error[refused.field] = refused.text
+    form.widget.handle_error(form, error)

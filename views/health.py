@@ -16,6 +16,7 @@ from idp.errors import ConfigurationError
 from idp.installation import check_schema, check_secret
 from idp.keys.expiry import KeyDays
 from idp.log import logger
+from idp.mail_desk import MailGauges
 from idp.metrics import http_requests
 from idp.request import Request
 
@@ -58,9 +59,10 @@ def metrics(request: Request) -> Response:
             return response
     elif not _from_this_machine(request):
         return _line("set metrics.token to read this from elsewhere", 403)
-    certificates = CollectorRegistry()
-    certificates.register(KeyDays(request.services.keys, request.services.clock))
-    body = generate_latest(_registry()) + generate_latest(certificates)
+    computed, services = CollectorRegistry(), request.services
+    computed.register(KeyDays(services.keys, services.clock))
+    computed.register(MailGauges(services.db, services.clock))
+    body = generate_latest(_registry()) + generate_latest(computed)
     return Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -1,23 +1,90 @@
-"""Where an application sends a person whom it could not let in (``errorURL``). [SAMLMeta] 2.4.3."""
+"""The pages that help: the guide, whom to ask, and everything that there is to open."""
 
 from pyramid.config import Configurator
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from idp.request import Request
 
+FOR_ALL = {
+    "guide": "Guide utilisateur",
+    "contact": "Contact",
+    "accessibility": "Accessibilité",
+    "personal_data": "Données personnelles",
+    "legal": "Mentions légales",
+    "site_map": "Plan du site",
+    "demo_mails": "Courriels de la démonstration",
+}
+FOR_STRANGERS = {
+    "sign_in": "Se connecter",
+    "first_visit": "Première visite ?",
+    "forgotten_password": "Mot de passe oublié ?",
+}
+FOR_PEOPLE = {
+    "portal": "Mes applications",
+    "ask_access": "Demander un accès",
+    "report_problem": "Signaler un problème",
+    "profile": "Mon profil",
+    "accesses": "Mes accès",
+    "profile_photo": "Ma photo",
+    "change_password": "Changer de mot de passe",
+    "sessions": "Sessions ouvertes",
+    "my_data": "Mes données",
+    "sign_out": "Se déconnecter",
+}
+"""Pages by route, as the site map calls them; the suite sees that none is forgotten."""
 
-def failed(request: Request) -> dict[str, object]:
-    """What to try, and who can help; what the application appends to the address is not read."""
+
+def guide(request: Request) -> dict[str, object]:
+    """What an agent has to know, from his first visit on."""
+    settings = request.configuration
+    return {
+        "blocks": request.registry.views_texts["guide-utilisateur.txt"],
+        "address": settings.public_url,
+        "idle_minutes": int(settings.session_idle.total_seconds() // 60),
+        "lifetime_hours": int(settings.session_lifetime.total_seconds() // 3600),
+    }
+
+
+def contact(request: Request) -> dict[str, object]:
+    """Whom to ask what; the person's own référents once he is signed in."""
+    person = request.subject
+    found = request.services.directory.referents(person.id) if person else ()
+    return {"referents": found}
+
+
+def help_failed(request: Request) -> dict[str, object]:
+    """Where an application sends whom it could not let in (``errorURL``). [SAMLMeta] 2.4.3.
+
+    What the application appends to the address is not read.
+    """
     del request
     return {}
 
 
+def site_map(request: Request) -> dict[str, object]:
+    """The pages that this person may open, by the routes that exist."""
+    own = FOR_PEOPLE if request.subject else FOR_STRANGERS
+    return {
+        "groups": (
+            ("Le portail", _links(request, own)),
+            ("Aide et informations", _links(request, FOR_ALL)),
+        )
+    }
+
+
+def _links(request: Request, pages: dict[str, str]) -> list[tuple[str, str]]:
+    routes = request.registry.introspector.get_category("routes")
+    known = {route["introspectable"]["name"] for route in routes}
+    return [(request.route_path(name), title) for name, title in pages.items() if name in known]
+
+
 def includeme(config: Configurator) -> None:
-    """One page, for strangers too."""
-    config.add_view(
-        failed,
-        route_name="help_failed",
-        request_method="GET",
-        renderer="help_failed.jinja2",
-        permission=NO_PERMISSION_REQUIRED,
-    )
+    """Four public pages."""
+    for view in (guide, contact, site_map, help_failed):
+        config.add_view(
+            view,
+            route_name=view.__name__,
+            request_method="GET",
+            renderer=f"{view.__name__}.jinja2",
+            permission=NO_PERMISSION_REQUIRED,
+        )

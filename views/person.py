@@ -50,9 +50,13 @@ def tellable(request: Request) -> bool:
 
 
 def give_person(event: BeforeRender) -> None:
-    """Every page's header greets ``person``: read here, so that no template asks the database."""
+    """Every page's header greets ``person``: read here, so that no template asks the database.
+
+    On paper it says of which day it is (``today``).
+    """
     if event.get("request") is not None and event["renderer_name"].endswith(".jinja2"):
         event.setdefault("person", person_of(event["request"]))
+        event.setdefault("today", event["request"].services.clock.now())
 
 
 def includeme(config: Configurator) -> None:

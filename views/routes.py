@@ -17,11 +17,27 @@ def includeme(config: Configurator) -> None:
     route("sign_out_application", "/deconnexion/application")
     route("sign_out_skip", "/deconnexion/passer")
     route("signed_out", "/deconnexion/terminee")
-    route("profile", "/profil")
+    route("first_visit", "/premiere-visite")
+    route("forgotten_password", "/mot-de-passe-oublie")
+    route("password_link", "/mot-de-passe/{token}")
+    route("password_link_again", "/mot-de-passe/{token}/nouveau")
+    route("hide_notice", "/avis/masquer")
+    route("ask_access", "/demander-un-acces")
+    route("withdraw_request", "/demander-un-acces/retirer")
+    route("report_problem", "/signaler-un-probleme")
 
-    # the directory of identities and accesses
-    route("aia", "/aia")
-    route("aia_sign_out", "/aia/deconnexion")
+    _add_own(config)
+
+    _add_aia(config)
+
+    # the correspondant's desk
+    route("central_mails", "/aia/administration/courriels")
+    route("central_mail_again", r"/aia/administration/courriels/{mail:\d{1,15}}/renvoyer")
+    route("central_mail_abandon", r"/aia/administration/courriels/{mail:\d{1,15}}/abandonner")
+
+    # the session: when it ends, and what was typed when it did
+    route("session", "/session")
+    route("forget_draft", "/session/brouillon")
 
     # where an application sends whom it could not let in; our metadata names both
     route("help_failed", "/aide/erreur")
@@ -31,6 +47,9 @@ def includeme(config: Configurator) -> None:
     route("accessibility", "/accessibilite")
     route("personal_data", "/donnees-personnelles")
     route("legal", "/mentions-legales")
+    route("guide", "/guide-utilisateur")
+    route("contact", "/contact")
+    route("site_map", "/plan-du-site")
 
     # SAML
     route("saml_metadata", "/saml/metadata")
@@ -51,3 +70,32 @@ def includeme(config: Configurator) -> None:
     # the demonstration's mailbox does not exist elsewhere
     if config.registry.services.settings.demonstration:
         route("demo_mails", "/demo/courriels")
+        route("demo_mail", "/demo/courriels/{name}")
+
+
+def _add_aia(config: Configurator) -> None:
+    """The directory of identities and accesses."""
+    route = config.add_route
+    route("aia", "/aia")
+    route("aia_profile", "/aia/profil")
+    route("aia_sign_out", "/aia/deconnexion")
+    route("aia_requests", "/aia/demandes")
+    route("aia_request", "/aia/demandes/{request_id}")
+
+
+def _add_own(config: Configurator) -> None:
+    """What is a person's own."""
+    route = config.add_route
+    route("profile", "/profil")
+    route("profile_photo", "/profil/photo")
+    route("profile_photo_save", "/profil/photo/enregistrer")
+    route("profile_photo_remove", "/profil/photo/supprimer")
+    route("photo", r"/photos/{digest:[0-9a-f]{40}}")
+    route("accesses", "/profil/acces")
+    route("received", "/profil/acces/{code}")
+    route("change_password", "/profil/mot-de-passe")
+    route("sessions", "/profil/sessions")
+    route("close_session", "/profil/sessions/fermer")
+    route("close_other_sessions", "/profil/sessions/fermer-les-autres")
+    route("my_data", "/profil/donnees")
+    route("my_data_file", "/profil/donnees/fichier")

@@ -5,7 +5,7 @@ page's also ``person`` (:mod:`views.person`).
 """
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +16,7 @@ from pyramid.config import Configurator
 from idp.request import Request
 from idp.settings import Organization
 from idp.types import Subject
-from views.assets import Assets, logo_path
+from views.assets import Assets, pictures
 from views.legal import Statement
 from views.legal import read as read_statement
 
@@ -54,6 +54,15 @@ def french_date(value: date) -> str:
     return value.strftime("%d/%m/%Y")
 
 
+def photo_path(digest: str) -> str:
+    """Where a photo is served: of the route ``photo``, without a request.
+
+    A macro that sees the page's context holds the request in a cycle, until the collector comes;
+    the header stands on every page that a stranger may ask for.
+    """
+    return f"/photos/{digest}"
+
+
 def environment(request: Request) -> Environment:
     """The environment that renders everything."""
     return cast("Environment", request.registry.views_jinja2)
@@ -63,10 +72,16 @@ def furnish(
     environment: Environment, assets: Assets, statement: Statement, organization: Organization
 ) -> None:
     """What every template may use."""
+
+    def french_day(moment: datetime) -> str:
+        return french_date(moment.astimezone(organization.time_zone))
+
     filters: dict[str, Callable[..., str]] = {
         "full_name": full_name,
         "initials": initials,
+        "photo_path": photo_path,
         "french_date": french_date,
+        "french_day": french_day,
     }
     environment.filters.update(filters)
     environment.globals.update(
@@ -74,7 +89,7 @@ def furnish(
         icon=Icons(ICONS),
         accessibility=statement,
         organization=organization,
-        logo=logo_path(organization),
+        **pictures(organization),
     )
 
 

@@ -9,11 +9,13 @@ from idp.request import Request
 
 def see_other(
     request: Request,
-    route: str,
+    route: str = "portal",
     *,
+    path: str | None = None,
     query: dict[str, str] | None = None,
     headers: Iterable[tuple[str, str]] = (),
 ) -> HTTPSeeOther:
-    """A 303 to one of our routes. [RFC9110] 15.4.4."""
-    path = request.route_path(route, _query=query) if query else request.route_path(route)
+    """A 303 to one of our routes, or to a ``path`` that we wrote ourselves. [RFC9110] 15.4.4."""
+    if path is None:
+        path = request.route_path(route, _query=query) if query else request.route_path(route)
     return HTTPSeeOther(location=request.configuration.url(path), headers=list(headers) or None)

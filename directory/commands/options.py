@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
 
@@ -74,14 +74,14 @@ class End(click.ParamType[date | NoEnd]):
         return DAY.convert(value, param, ctx)
 
 
-def start_of(day: date | None) -> datetime | None:
-    """Midnight, UTC, at the beginning of a day."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
+def start_of(day: date | None, zone: tzinfo = UTC) -> datetime | None:
+    """Midnight in ``zone`` at the beginning of a day."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) if day else None
 
 
-def end_of(day: date | None) -> datetime | None:
-    """Midnight, UTC, at the end of a day, which is thus included."""
-    return start_of(day + timedelta(days=1)) if day else None
+def end_of(day: date | None, zone: tzinfo = UTC) -> datetime | None:
+    """Midnight in ``zone`` at the end of a day, which is thus included."""
+    return start_of(day + timedelta(days=1), zone) if day else None
 
 
 def new_start(day: date | None) -> datetime | Unchanged:

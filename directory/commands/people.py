@@ -137,6 +137,15 @@ def account_unlock(cli: "Cli", email: str) -> None:
     cli.say(f"Compte déverrouillé : {email}.", {"mail": email, "locked": False})
 
 
+@account.command("send-link")
+@click.argument("email")
+@click.pass_obj
+def account_send_link(cli: "Cli", email: str) -> None:
+    """Envoyer à la personne un lien pour choisir son mot de passe (24 heures, une seule fois)."""
+    purpose = services_of(cli).password_mails.send(OPERATOR, email)
+    cli.say(f"Lien envoyé à {email}.", {"mail": email, "purpose": purpose.value})
+
+
 @account.command("delete")
 @click.argument("email")
 @click.pass_obj

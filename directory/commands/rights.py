@@ -40,6 +40,22 @@ def application_add(cli: "Cli", code: str, label: str, url: str | None) -> None:
     cli.say(f"Application « {made.label} » créée.", {"code": made.code, "label": made.label})
 
 
+@application.command("schedule")
+@click.argument("code")
+@click.option("--from", "from_", type=DAY, help="Premier jour où elle est ouverte.")
+@click.option("--until", type=DAY, help="Dernier jour où elle est ouverte, inclus.")
+@click.option("--message", default="", help="Ce que dit sa tuile quand elle est fermée.")
+@click.pass_obj
+def application_schedule(
+    cli: "Cli", code: str, from_: date | None, until: date | None, message: str
+) -> None:
+    """Dire quand une application est ouverte ; sans dates, toujours."""
+    services_of(cli).applications.schedule(
+        OPERATOR, code, opens_at=start_of(from_), closes_at=end_of(until), message=message
+    )
+    cli.say(f"Ouverture de l'application « {code} » enregistrée.")
+
+
 @click.group()
 def role() -> None:
     """Les rôles des applications."""

@@ -1,6 +1,8 @@
 """Tables of the directory: structures, people, rights."""
 
-from directory.models.people import Account, Membership
+from directory.models.passwords import PasswordLinkRow, PasswordRequest
+from directory.models.people import Account, AccountPhoto, Membership
+from directory.models.requests import AccessRequest, NoticeRow
 from directory.models.rights import (
     Application,
     ApplicationEntity,
@@ -10,15 +12,23 @@ from directory.models.rights import (
     Role,
 )
 from directory.models.structures import Structure
+from directory.models.telling import AccountWarning, RoleChange
 
 __all__ = [
+    "AccessRequest",
     "Account",
+    "AccountPhoto",
+    "AccountWarning",
     "Application",
     "ApplicationEntity",
     "Assignment",
     "Mandate",
     "MandateApplication",
     "Membership",
+    "NoticeRow",
+    "PasswordLinkRow",
+    "PasswordRequest",
     "Role",
+    "RoleChange",
     "Structure",
 ]

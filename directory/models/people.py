@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from directory.models.structures import Structure
@@ -38,6 +38,21 @@ class Account(Base):
     deleted_at: Mapped[datetime | None]
 
     memberships: Mapped[list["Membership"]] = relationship(back_populates="account")
+
+
+class AccountPhoto(Base):
+    """The photo of an account, small and square; ``digest`` is its name in addresses."""
+
+    __tablename__ = "account_photo"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    content_type: Mapped[str] = mapped_column(String(40))
+    updated_at: Mapped[datetime]
+    # last: SQLite reads a row from its beginning, and every page asks for the digest alone
+    image: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Membership(Base):

@@ -13,6 +13,9 @@ from directory.services.assignments import Assignments
 from directory.services.bin import Bin
 from directory.services.mandates import Mandates
 from directory.services.memberships import Memberships
+from directory.services.notices import Notices
+from directory.services.password_mails import PasswordMails
+from directory.services.request_answers import RequestAnswers
 from directory.services.structures import Structures
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ class DirectoryServices:
     applications: Applications
     assignments: Assignments
     mandates: Mandates
+    password_mails: PasswordMails
+    request_answers: RequestAnswers
+    notices: Notices
 
 
 def build(core: "Core") -> DirectoryServices:
@@ -44,4 +50,7 @@ def build(core: "Core") -> DirectoryServices:
         applications=Applications(core),
         assignments=Assignments(core),
         mandates=Mandates(core),
+        password_mails=PasswordMails(core),
+        request_answers=RequestAnswers(core),
+        notices=Notices(core),
     )

@@ -5,7 +5,6 @@ from datetime import datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,6 +20,7 @@ from directory.authorisation import (
 )
 from directory.models import Account, Membership, Structure
 from directory.search import mail_key, search_key
+from directory.services.account_password import policy_for, policy_of, store, tell_changed
 from directory.services.bin import BIN_PERIOD, purge_account
 from directory.services.lookup import (
     account_by_mail,
@@ -118,7 +118,7 @@ class Accounts:
             # Somebody who is known keeps the password that he chose.
             if plan.account is None and password is not None and hashed is not None:
                 self._check_password(session, actor, account, password)
-                self._store(account, hashed)
+                store(self._core, session, account, hashed)
             if not no_mail:
                 self._tell(session, membership, created=plan.account is None)
             return Added(
@@ -192,7 +192,7 @@ class Accounts:
             self._core.sessions.end(account.subject_id, reason="account-validity")
 
     def set_password(self, actor: Actor, mail: str, password: str) -> None:
-        """Choose the password of somebody, and end his sessions.
+        """Choose the password of somebody, end his sessions, and mail him.
 
         It is hashed before the transaction, unless the caller's is open already.
 
@@ -209,7 +209,8 @@ class Accounts:
             account = account_by_mail(session, actor, mail)
             # Again: the account may have become a référent's while the password was hashed.
             self._check_password(session, actor, account, password)
-            self._store(account, hashed)
+            store(self._core, session, account, hashed)
+            tell_changed(self._core, account, first=False)
 
     def show(self, actor: Actor, mail: str) -> AccountSheet:
         """All that this actor may see of an account, the bin included.
@@ -333,33 +334,15 @@ class Accounts:
             return
         target = AccountTarget(_NOBODY, frozenset({plan.where.path}))
         require(actor, Permission.SET_PASSWORD, target)
-        names = (person.sn, person.given_name, plan.mail.partition("@")[0], plan.where.label)
-        self._insist(password, names, privileged=False)
+        names = (person.sn, person.given_name, plan.mail, plan.where.label_path)
+        password_policy.check(password, policy_for(self._core, names, privileged=False))
 
     def _check_password(
         self, session: Session, actor: Actor, account: Account, password: str
     ) -> None:
         target = account_target(session, account, self._core.clock.now())
         require(actor, Permission.SET_PASSWORD, target)
-        labels = session.scalars(
-            select(Structure.label)
-            .join(Membership, Membership.structure_id == Structure.id)
-            .where(Membership.account_id == account.id, Membership.deleted_at.is_(None))
-        ).all()
-        local_part = account.mail.partition("@")[0]
-        names = (account.sn, account.given_name, local_part, *labels)
-        self._insist(password, names, privileged=target.privileged)
-
-    def _insist(self, password: str, names: tuple[str, ...], *, privileged: bool) -> None:
-        organization = self._core.settings.organization
-        words = (*names, organization.name, organization.portal_name)
-        password_policy.check(password, privileged=privileged, personal=words)
-
-    def _store(self, account: Account, hashed: str) -> None:
-        account.password_hash = hashed
-        account.password_changed_at = self._core.clock.now()
-        self._core.audit.record("account.password-set", subject_id=account.subject_id)
-        self._core.sessions.end(account.subject_id, reason="password-changed")
+        password_policy.check(password, policy_of(self._core, session, account))
 
 
 @dataclass(frozen=True, slots=True)

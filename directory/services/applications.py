@@ -1,5 +1,6 @@
 """Applications and their roles: the correspondant's."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -66,6 +67,41 @@ class Applications:
             )
             return application
 
+    def schedule(
+        self,
+        actor: Actor,
+        code: str,
+        *,
+        opens_at: datetime | None = None,
+        closes_at: datetime | None = None,
+        message: str = "",
+    ) -> None:
+        """Open an application from / until; outside, its tile says ``message`` and sign-on is no.
+
+        What is not given bounds no more.
+
+        Raises:
+            NotFound: no such application.
+            NotAllowed: not the correspondant.
+            DirectoryError: it would close before it opens, or the message is too long.
+        """
+        said = clean_text(message, "Message", 500) if message else None
+        if opens_at is not None and closes_at is not None and closes_at <= opens_at:
+            raise DirectoryError(
+                "dates in the wrong order", public="La fermeture doit suivre l'ouverture."
+            )
+        with self._core.db.unit_of_work() as session:
+            found = application_by_code(session, code)
+            require(actor, Permission.MANAGE_APPLICATION, ApplicationTarget(found.id))
+            before = _opening(found)
+            found.opens_at, found.closes_at, found.closed_message = opens_at, closes_at, said
+            if _opening(found) != before:
+                self._core.audit.record(
+                    "application.scheduled",
+                    target=f"application:{found.code}",
+                    parameters={"before": before, "after": _opening(found)},
+                )
+
     def add_role(
         self, actor: Actor, application: str, code: str, label: str, *, value: str | None = None
     ) -> Role:
@@ -101,3 +137,13 @@ class Applications:
                 parameters={"label": role.label, "value": role.value},
             )
             return role
+
+
+def _opening(application: Application) -> dict[str, str | None]:
+    """As the journal keeps it."""
+    opens_at, closes_at = application.opens_at, application.closes_at
+    return {
+        "opens": opens_at.isoformat() if opens_at else None,
+        "closes": closes_at.isoformat() if closes_at else None,
+        "message": application.closed_message,
+    }

@@ -17,6 +17,7 @@ from directory.services.lookup import (
     role_by_code,
     structure_by_code,
 )
+from directory.services.role_news import RoleNews
 from directory.services.sp_sessions import end_if_last_role
 from idp.context import origin
 from idp.errors import DirectoryError, NotFound
@@ -40,6 +41,7 @@ class Assignments:
 
     def __init__(self, core: "Core") -> None:
         self._core = core
+        self._news = RoleNews(core)
 
     def assign(
         self,
@@ -48,10 +50,13 @@ class Assignments:
         *,
         valid_from: Change = UNCHANGED,
         valid_until: Change = UNCHANGED,
+        no_mail: bool = False,
     ) -> None:
         """Give a membership a role, or change the dates of one that it holds.
 
         A date that is not given stays as it is; None removes it. A role that is over begins anew.
+        A role that is new is told to the person by mail, with others of the same quarter of an
+        hour, unless ``no_mail``.
 
         Raises:
             NotFound: no such account, structure, membership, application or role.
@@ -78,6 +83,8 @@ class Assignments:
             code = "assignment.granted" if anew else "assignment.dates-changed"
             self._record(code, membership, role, before, after)
             self._end_sessions(session, membership, role)
+            if anew and not no_mail:
+                self._news.note(session, membership, role, granted=True)
             if actor.account_id == membership.account_id:
                 self._tell_the_others(session, membership, role)
 
@@ -85,7 +92,8 @@ class Assignments:
         """Take a role from a membership, at once or (``at``) from that moment on.
 
         Nothing happens when it ends before ``at`` anyway.
-        The person's session at the SP ends with the last role of the application.
+        The person's session at the SP ends with the last role of the application. He is told by
+        mail, as in :meth:`assign`.
 
         Raises:
             NotFound: no such account, structure, membership, application or role, or the
@@ -110,6 +118,8 @@ class Assignments:
                 return
             session.delete(known)
             self._record("assignment.withdrawn", membership, role, before, None)
+            if not before.over(self._core.clock.now()):
+                self._news.note(session, membership, role, granted=False)
             self._end_sessions(session, membership, role)
 
     @staticmethod

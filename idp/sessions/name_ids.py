@@ -7,6 +7,7 @@ from sqlalchemy import Table, bindparam, select
 
 from idp.db import Database
 from idp.interfaces import IClock
+from idp.records import Pseudonym
 from idp.sessions.tables import NameIdRow
 from idp.types import NameID, NameIDFormat
 
@@ -16,6 +17,12 @@ VALUE_BYTES = 20
 _table = cast("Table", NameIdRow.__table__)
 _FIND = select(_table.c.value).where(
     _table.c.entity_id == bindparam("entity_id"), _table.c.subject_id == bindparam("subject_id")
+)
+
+_OF_SUBJECT = (
+    select(_table.c.entity_id, _table.c.value, _table.c.created_at)
+    .where(_table.c.subject_id == bindparam("subject_id"))
+    .order_by(_table.c.entity_id)
 )
 
 
@@ -43,6 +50,12 @@ class NameIDs:
             name_qualifier=self._name_qualifier,
             sp_name_qualifier=entity_id,
         )
+
+    def of_subject(self, subject_id: str) -> tuple[Pseudonym, ...]:
+        """See :class:`idp.interfaces.INameIDs`."""
+        rows = self._db.rows(_OF_SUBJECT, {"subject_id": subject_id})
+        mappings = (row._mapping for row in rows)  # noqa: SLF001 - public, says its manual
+        return tuple(Pseudonym(**mapping) for mapping in mappings)
 
     def _find(self, subject_id: str, entity_id: str) -> str | None:
         values = {"subject_id": subject_id, "entity_id": entity_id}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from idp.audit import AuditLog
 from idp.context import acting, origin
 from idp.db import Database
-from idp.errors import AuthenticationFailed, Busy
+from idp.errors import AuthenticationFailed, Busy, PasswordOutgrown
 from idp.interfaces import IDirectory, ISsoSessions
 from idp.log import logger
 from idp.metrics import sign_ins
@@ -80,6 +80,7 @@ class SignIn:
             Throttled: too many failures; the password was not looked at.
             BadCredentials: unknown login, no password set, or a wrong one.
             AccountUnusable: the password is right, the account may not be used.
+            PasswordOutgrown: the password is right, and a longer one must be chosen first.
         """
         known = known_device(self._secret, login, device)
         with _place(), acting(replace(origin(), address=address)):
@@ -96,6 +97,9 @@ class SignIn:
                     token, session = self._start(subject, user_agent, current)
             except AuthenticationFailed as error:
                 self._fail(login, address, known, error)
+                raise
+            except PasswordOutgrown as error:
+                self._outgrown(login, address, known, error)
                 raise
         sign_ins.labels(outcome="success").inc()
         logger.info("sign-in.success", subject_id=subject.id)
@@ -122,6 +126,16 @@ class SignIn:
                 "sign-in.failure", subject_id=error.subject_id, parameters={"reason": error.code}
             )
         self._count(error)
+
+    def _outgrown(
+        self, login: str, address: str, known: str | None, error: PasswordOutgrown
+    ) -> None:
+        """Nobody failed: he knows the password, and has to choose a longer one first."""
+        with self._db.unit_of_work():
+            self._throttle.succeeded(login, address, known)
+            self._audit.record("sign-in.password-outgrown", subject_id=error.subject_id)
+        sign_ins.labels(outcome=error.code).inc()
+        logger.info("sign-in.password-outgrown", subject_id=error.subject_id)
 
     def _count(self, error: AuthenticationFailed) -> None:
         # The login is not logged: people type their password into that field.

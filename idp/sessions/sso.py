@@ -4,7 +4,6 @@ What runs at every request is a Core statement built once: the ORM would cost mo
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -13,17 +12,25 @@ from sqlalchemy.engine import RowMapping
 
 from idp.context import origin
 from idp.db import Database
-from idp.errors import SessionEnded
+from idp.errors import NotFound, SessionEnded
 from idp.interfaces import IAuditLog, IClock
 from idp.purge import delete_in_chunks
+from idp.records import OpenSession
+from idp.sessions.rows import open_session, sp_session, sso_session
 from idp.sessions.served import fold
 from idp.sessions.tables import SpSessionRow, SsoSessionRow
 from idp.sessions.tasks import queue
-from idp.sessions.tokens import hashed, new_token
-from idp.types import NameID, SpSession, SsoSession, Subject
+from idp.sessions.tokens import hashed, new_token, public_id
+from idp.types import SpSession, SsoSession, Subject
 
 TOUCH_EVERY = timedelta(minutes=1)
 KEPT = timedelta(days=1)
+
+MOST_LISTED = 100
+"""Sessions that are shown to a person, the latest used first."""
+
+CLOSED = "closed"
+"""Why a session ended that the person closed from another browser."""
 
 _sso = cast("Table", SsoSessionRow.__table__)
 _sp = cast("Table", SpSessionRow.__table__)
@@ -45,11 +52,14 @@ _LIVE = (
     _sso.c.last_seen_at > bindparam("idle_since"),
 )
 _FIND = select(*_COLUMNS).where(_sso.c.key == bindparam("key"), *_LIVE)
+_OWNER = select(_sso.c.subject_id, _sso.c.ended_at).where(_sso.c.key == bindparam("key"))
 _OF_SUBJECT = (
-    select(*_COLUMNS, _sso.c.user_agent, _sso.c.address)
-    .where(_sso.c.subject_id == bindparam("subject_id"), *_LIVE)
-    .order_by(_sso.c.started_at, _sso.c.key)
+    select(_sso)
+    .where(_sso.c.subject_id == bindparam("subject_id"))
+    .order_by(_sso.c.last_seen_at.desc(), _sso.c.key)
+    .limit(bindparam("most"))
 )
+_KEYS_OF_SUBJECT = select(_sso.c.key).where(_sso.c.subject_id == bindparam("subject_id"))
 _START = insert(_sso)
 _RECORDED = [column for column in _sp.c if column.name not in {"id", "ended_at"}]
 # Only for a session that still lives, and locked until the commit: whoever ends it meanwhile waits,
@@ -86,15 +96,6 @@ _SP_SESSIONS = (
     )
     .order_by(_sp.c.id)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSession:
-    """A live session as its owner sees it in his list."""
-
-    session: SsoSession
-    user_agent: str
-    address: str
 
 
 class SsoSessions:
@@ -149,16 +150,32 @@ class SsoSessions:
     def find(self, token: str) -> SsoSession | None:
         """See :class:`idp.interfaces.ISsoSessions`. One statement."""
         found = self._db.rows(_FIND, self._live(key=hashed(token)))
-        return _session(found[0]._mapping) if found else None  # noqa: SLF001 - public, says its manual
+        return sso_session(found[0]._mapping) if found else None  # noqa: SLF001 - public, says its manual
 
-    def open_sessions(self, subject_id: str) -> tuple[OpenSession, ...]:
-        """The person's live sessions, oldest first."""
+    def owner(self, token: str, *, lapsed: bool = False) -> str | None:
+        """See :class:`idp.interfaces.ISsoSessions`. One statement."""
+        found = self._db.rows(_OWNER, {"key": hashed(token)})
+        if not found or (lapsed and found[0].ended_at is not None):
+            return None
+        return str(found[0].subject_id)
+
+    def ends_at(self, session: SsoSession, *, used: bool) -> datetime:
+        """See :class:`idp.interfaces.ISsoSessions`. Reckons as :meth:`touch` does."""
+        now = self._clock.now()
+        touched = used and now - session.last_seen_at >= TOUCH_EVERY
+        last = now if touched else session.last_seen_at
+        return min(last + self._idle, session.expires_at)
+
+    def of_subject(
+        self, subject_id: str, *, current: SsoSession | None = None, ended: bool = False
+    ) -> tuple[OpenSession, ...]:
+        """See :class:`idp.interfaces.ISsoSessions`. One statement."""
+        statement = _OF_SUBJECT if ended else _OF_SUBJECT.where(*_LIVE)
+        values = self._live(subject_id=subject_id, most=MOST_LISTED)
         with self._db.reading() as reading:
-            rows = reading.connection().execute(_OF_SUBJECT, self._live(subject_id=subject_id))
-            return tuple(
-                OpenSession(_session(row), row["user_agent"], row["address"])
-                for row in rows.mappings()
-            )
+            rows = reading.connection().execute(statement, values).mappings().all()
+        here = None if current is None else current.key
+        return tuple(open_session(row, here) for row in rows)
 
     def touch(self, session: SsoSession) -> None:
         """See :class:`idp.interfaces.ISsoSessions`. A live AIA session goes on as well."""
@@ -196,7 +213,7 @@ class SsoSessions:
         values = {"key": session.key, "now": self._clock.now()}
         with self._db.reading() as reading:
             rows = reading.connection().execute(_SP_SESSIONS, values).mappings()
-            return tuple(_sp_session(row) for row in rows)
+            return tuple(sp_session(row) for row in rows)
 
     def choose(self, session: SsoSession, entity_id: str, membership_id: str) -> None:
         """See :class:`idp.interfaces.ISsoSessions`."""
@@ -219,6 +236,21 @@ class SsoSessions:
         """See :class:`idp.interfaces.ISsoSessions`."""
         with self._db.writing() as connection:
             connection.execute(update(_sso).where(_sso.c.key == session.key).values(aia_until=None))
+
+    def close_other(self, session: SsoSession, public: str) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`. Journalled as ``session.ended``, closed."""
+        with self._db.writing() as connection:
+            own = connection.execute(_KEYS_OF_SUBJECT, {"subject_id": session.subject_id})
+            found = next((key for key in own.scalars() if public_id(key) == public), session.key)
+            if found == session.key:
+                raise NotFound(f"session {public!r}", public="Cette session n'existe pas.")
+            self._close(connection, _sso.c.key == found)
+
+    def close_others(self, session: SsoSession) -> None:
+        """See :class:`idp.interfaces.ISsoSessions`. Journalled as ``session.ended``, closed."""
+        of_subject = _sso.c.subject_id == session.subject_id
+        with self._db.writing() as connection:
+            self._close(connection, of_subject & (_sso.c.key != session.key))
 
     def log_out(
         self,
@@ -261,10 +293,18 @@ class SsoSessions:
                 self._end_sp_and_tell(connection, _sp.c.sso_key == old.key)
                 self._ended(old.subject_id, None, "replaced")
 
-    def end(self, subject_id: str, *, entity_id: str | None = None, reason: str) -> None:
+    def end(
+        self,
+        subject_id: str,
+        *,
+        entity_id: str | None = None,
+        reason: str,
+        spared: SsoSession | None = None,
+    ) -> None:
         """See :class:`idp.interfaces.ISsoSessions`. Journalled when there was a session to end."""
-        of_subject = _sso.c.subject_id == subject_id
-        held = [_sp.c.subject_id == subject_id]
+        kept = "" if spared is None else spared.key
+        of_subject = (_sso.c.subject_id == subject_id) & (_sso.c.key != kept)
+        held = [_sp.c.subject_id == subject_id, _sp.c.sso_key != kept]
         if entity_id is not None:
             held.append(_sp.c.entity_id == entity_id)
         with self._db.writing() as connection:
@@ -272,6 +312,14 @@ class SsoSessions:
             ended = 0 if entity_id else self._end_sso(connection, of_subject, reason)
             if self._end_sp_and_tell(connection, *held) or ended:
                 self._ended(subject_id, entity_id, reason)
+
+    def _close(self, connection: Connection, which: Any) -> None:  # noqa: ANN401
+        """End those browser sessions of one person, and what they opened at SPs."""
+        locked = _lock(connection, which)
+        keys = [row.key for row in locked]
+        if self._end_sso(connection, _sso.c.key.in_(keys), CLOSED):
+            self._end_sp_and_tell(connection, _sp.c.sso_key.in_(keys))
+            self._ended(locked[0].subject_id, None, CLOSED)
 
     def _ended(self, subject_id: str, entity_id: str | None, reason: str) -> None:
         self._audit.record(
@@ -337,20 +385,3 @@ def purge(db: Database, now: datetime) -> int:
     old = _sso.c.expires_at <= now - KEPT
     fold(db, old)
     return delete_in_chunks(db, _sso, old)
-
-
-def _session(row: RowMapping) -> SsoSession:
-    return SsoSession(**{column.name: row[column.name] for column in _COLUMNS})
-
-
-def _sp_session(row: RowMapping) -> SpSession:
-    return SpSession(
-        entity_id=row["entity_id"],
-        name_id=NameID(
-            row["name_id"], row["name_id_format"], row["name_qualifier"], row["sp_name_qualifier"]
-        ),
-        session_index=row["session_index"],
-        started_at=row["started_at"],
-        expires_at=row["expires_at"],
-        kid=row["kid"],
-    )

@@ -6,7 +6,7 @@ Rooms join on ``subject_id`` and ``entity_id`` strings, never by foreign key.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.db import Base
@@ -134,6 +134,19 @@ class TaskRow(Base):
     next_try_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     last_error: Mapped[str | None] = mapped_column(String(500))
+
+
+class DraftRow(Base):
+    """What a person had typed in a form when his session ended; ``sealed`` is encrypted."""
+
+    __tablename__ = "draft"
+    __table_args__ = (UniqueConstraint("subject_id", "address"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subject_id: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(1024))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class NameIdRow(Base):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import quote
 
 import bcrypt
 import pytest
@@ -27,6 +28,8 @@ ATTEMPTS = 8
 """Five are free, the sixth has to wait."""
 
 CASES = ("known", "locked", "expired", "deleted", "without-password", "on-first-day")
+ASKING = ("/premiere-visite", "/mot-de-passe-oublie")
+EXPIRES = re.compile(r" expires=[^;]+;")
 CHANGING = re.compile(r'(?<=name="csrf_token" value=")[0-9a-f]+|(?<=<code>)[0-9a-f]{16}')
 
 
@@ -108,17 +111,41 @@ class Observer:
         form = {"csrf_token": token, "login": login, "password": password}
         return [self._attempt(browser, form) for _ in range(count)]
 
-    def _attempt(self, browser: TestApp, form: dict[str, str]) -> Seen:
+    def requests(self, path: str, login: str, count: int = ATTEMPTS) -> list[Seen]:
+        """What asking for a link shows, and the page that follows: the first three send a mail."""
+        browser = TestApp(self._wsgi.app, extra_environ=self._wsgi.extra_environ)
+        form = browser.get(path).forms["formulaire"]
+        values = {"csrf_token": form["csrf_token"].value, "login": login}
+        seen = []
+        for _ in range(count):
+            seen.append(self._attempt(browser, values, path))
+            seen.append(self._see(lambda: browser.get(f"{path}?avis=envoi"), login))
+        return seen
+
+    def _attempt(self, browser: TestApp, form: dict[str, str], path: str = "/connexion") -> Seen:
+        return self._see(lambda: browser.post(path, form, status="*"), form["login"])
+
+    def _see(self, act: Callable[[], TestResponse], login: str) -> Seen:
         self._hashes.clear()
         with self._statements() as statements:
-            answer: TestResponse = browser.post("/connexion", form, status="*")
+            answer = act()
         return Seen(
             status=answer.status_int,
-            headers=tuple(pair for pair in answer.headerlist if pair[0] != "X-Request-Id"),
-            body=CHANGING.sub("", answer.text).replace(form["login"].strip(), "LOGIN"),
+            headers=tuple(
+                (name, _without(login, EXPIRES.sub("", value)))
+                for name, value in answer.headerlist
+                if name != "X-Request-Id"
+            ),
+            body=_without(login, CHANGING.sub("", answer.text)),
             statements=tuple(statements),
             hashes=tuple(self._hashes),
         )
+
+
+def _without(login: str, text: str) -> str:
+    """The text, whoever it was about: plain, and as a cookie writes it."""
+    typed = login.strip()
+    return text.replace(typed, "LOGIN").replace(quote(typed), "LOGIN")
 
 
 @pytest.fixture
@@ -153,6 +180,29 @@ def test_enumeration_by_an_unusual_password(observer: Observer, password: str) -
     known = observer.attempts(mail("known"), password, count=2)
     assert known == observer.attempts(mail("nobody"), password, count=2)
     assert {seen.status for seen in known} == {400}
+
+
+@pytest.mark.parametrize("path", ASKING)
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.usefixtures("directory")
+def test_enumeration_by_asking_for_a_link(observer: Observer, path: str, name: str) -> None:
+    """The same text, status, statements and hashes, also once the throttle drops the rest."""
+    unknown = observer.requests(path, mail("nobody"))
+    assert observer.requests(path, mail(name)) == unknown
+    assert {seen.status for seen in unknown} == {200, 303}
+    assert all(seen.hashes == () for seen in unknown)
+    stored = ["INSERT INTO password_request" in "".join(seen.statements) for seen in unknown]
+    assert sum(stored) == 3, "the rest is dropped"
+    assert len({seen.body for seen in unknown if seen.status == 200}) == 1
+
+
+@pytest.mark.parametrize("path", ASKING)
+def test_enumeration_by_asking_for_a_link_reads_no_account(
+    observer: Observer, directory: DirectoryServices, path: str
+) -> None:
+    del directory
+    seen = observer.requests(path, mail("known"), count=1)
+    assert not any(re.search(r"\baccount\b", each) for one in seen for each in one.statements)
 
 
 @pytest.mark.usefixtures("directory")

@@ -95,13 +95,13 @@ class Client:
         page = html.fromstring(self._ask("GET", path, expected=200))
         return dict(page.get_element_by_id(form_id).form_values())  # type: ignore[attr-defined]
 
-    def post(self, path: str, form: dict[str, str]) -> None:
-        """Post it; a redirection answers.
+    def post(self, path: str, form: dict[str, str], *, status: int = 303) -> None:
+        """Post it; a redirection answers, unless another ``status`` is expected.
 
         Raises:
             Unmeasurable: another answer came.
         """
-        self._ask("POST", path, urlencode(form), expected=303)
+        self._ask("POST", path, urlencode(form), expected=status)
 
     def get(self, path: str, *, status: int) -> bytes:
         """The content of this address.

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
-from tests.bench import sign_in, single_logout, storm, versus, yardstick
+from tests.bench import sign_in, single_logout, storm, strangers, versus, yardstick
 from tests.bench.client import Client, Target
 from tests.bench.meter import Meter, Watch
 from tests.bench.report import Load, Row
@@ -68,6 +68,7 @@ class Bench:
             received = client.received(target(world, PLAIN))
             self._other_shapes(world, server, client)
             self._sign_in(world, server)
+            self._strangers(world, server)
         self._memory(watch)
         self._single_logout(world)
         what = f"start of a worker, median of {STARTS}"
@@ -136,6 +137,16 @@ class Bench:
         self.rows.append(Row("P3", what, measured.rest, "ms", 12))
         what = f"one bcrypt check at cost {cost}"
         self.rows.append(Row("", what, measured.check, "ms"))
+
+    def _strangers(self, world: World, server: Server) -> None:
+        self.meter.say("addresses known and unknown")
+        for what, measure in (
+            ("asking for a link", strangers.asking),
+            ("wrong password", strangers.signing_in),
+        ):
+            times = measure(server, world.services)
+            said = f"{what}, known {times.known:.1f} ms, unknown {times.unknown:.1f} ms: medians"
+            self.rows.append(Row("", said, times.ratio, TIMES, 1.1))
 
     def _single_logout(self, world: World) -> None:
         authority = Authority(self._folder)

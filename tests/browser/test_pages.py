@@ -14,6 +14,9 @@ PUBLIC = {
     "donnees-personnelles": "/donnees-personnelles",
     "mentions-legales": "/mentions-legales",
     "aide-erreur": "/aide/erreur",
+    "guide-utilisateur": "/guide-utilisateur",
+    "contact": "/contact",
+    "plan-du-site": "/plan-du-site",
     "page-inconnue": "/nulle-part",
     "demande-illisible": "/saml/sso?SAMLRequest=x",
     "connexion-perdue": "/connexion?flow=perdu",
@@ -169,4 +172,38 @@ def test_the_back_button_after_signing_out_shows_nothing_personal(visit: Visit) 
     expect(page.get_by_role("heading", level=1)).to_have_text("Vous êtes déconnecté du portail")
     for _ in range(2):
         page.go_back()
-    expect(page).to_have_url(visit.demonstration.url("/connexion"))
+    expect(page).to_have_url(re.compile(re.escape(visit.demonstration.url("/connexion?suite="))))
+
+
+def test_paper_shows_what_was_asked_for_and_nothing_to_press(visitors: Visitors) -> None:
+    visit = visitors(dark=True)
+    visit.sign_in(AGENT)
+    visit.open("/profil")
+    page = visit.page
+    page.emulate_media(media="print")
+    for gone in ("header.banner", "footer", "main nav", "main .button"):
+        for place in page.locator(gone).all():
+            expect(place).to_be_hidden()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("table")).to_be_visible()
+    colors = (
+        "() => { const s = getComputedStyle(document.body); return [s.color, s.backgroundColor] }"
+    )
+    assert page.evaluate(colors) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    assert page.locator("main a[href]").first.evaluate(
+        "a => getComputedStyle(a, '::after').content"
+    ) in {
+        "none",
+        "normal",
+    }
+    assert page.pdf().startswith(b"%PDF-")
+
+
+def test_moving_and_colours_are_the_persons_own(visitors: Visitors) -> None:
+    visit = visitors()
+    visit.page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    visit.sign_in(AGENT)
+    visit.look("portail-couleurs-forcees")
+    tile = visit.page.locator(".tile").first
+    style = "e => [getComputedStyle(e).transitionDuration, getComputedStyle(e).borderTopStyle]"
+    assert tile.evaluate(style) == ["0s", "solid"]

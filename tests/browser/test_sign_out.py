@@ -118,7 +118,7 @@ def test_the_four_applications_close_without_a_click(anyhow: Visit) -> None:
     for name in DEMO_LABELS:
         assert visit.whoami(name) is None, "really gone there"
     visit.open("/profil")
-    expect(page).to_have_url(visit.demonstration.url("/connexion"))
+    expect(page).to_have_url(re.compile(re.escape(visit.demonstration.url("/connexion?suite="))))
 
 
 @pytest.mark.parametrize("name", DEMO_LABELS)
@@ -138,10 +138,9 @@ def test_an_application_signs_out_everywhere(anyhow: Visit, name: str) -> None:
     for each in DEMO_LABELS:
         assert visit.whoami(each) is None
     visit.open("/profil")
-    expect(page).to_have_url(visit.demonstration.url("/connexion"))
+    expect(page).to_have_url(re.compile(re.escape(visit.demonstration.url("/connexion?suite="))))
 
 
-@pytest.mark.usefixtures("difficult")
 @pytest.mark.usefixtures("difficult")
 @pytest.mark.parametrize("phone", [False, True])
 def test_the_question_names_what_it_cannot_close(visitors: Visitors, *, phone: bool) -> None:
@@ -157,6 +156,7 @@ def test_the_question_names_what_it_cannot_close(visitors: Visitors, *, phone: b
     visit.look("deconnexion-en-partie")
 
 
+@pytest.mark.usefixtures("difficult")
 @pytest.mark.parametrize("phone", [False, True])
 def test_dead_silent_and_slow_applications_hold_nobody_up(
     visitors: Visitors, *, phone: bool

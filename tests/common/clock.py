@@ -1,4 +1,4 @@
-"""The clock of the tests: it stands still until a test moves it."""
+"""The clock of the tests: it stands still until a test moves it, or lets it run."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,10 +10,16 @@ class FakeClock:
 
     def __init__(self, start: datetime = START) -> None:
         self._now = start
+        self._each = timedelta(0)
 
     def now(self) -> datetime:
         """The time, aware, in UTC."""
+        self._now += self._each
         return self._now
+
+    def run(self) -> None:
+        """Like a real one from now on: two looks at it never say the same."""
+        self._each = timedelta(microseconds=1)
 
     def advance(self, by: timedelta) -> None:
         """Move the time; a negative duration moves it back."""

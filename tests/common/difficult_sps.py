@@ -14,7 +14,14 @@ from tests.common.fake_sp import FakeSP
 from tests.common.ports import free_port
 
 REDIRECT, POST = "HTTP-Redirect", "HTTP-POST"
-DEAD, SILENT, BROKEN, SLOW, SLOW_POST, MUTE = "mort", "muet", "emploi", "lent", "sante", "ancien"
+DEAD, SILENT, BROKEN, SLOW, SLOW_POST, MUTE = (
+    "mort",
+    "muet",
+    "emploi-panne",
+    "lent",
+    "sante",
+    "ancien",
+)
 LABELS = {
     DEAD: "Paie (arrêtée)",
     SILENT: "Archives (muettes)",

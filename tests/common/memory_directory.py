@@ -465,6 +465,8 @@ class MemoryDirectory:
             entity_id=application.entity_id,
             start_url=application.start_url,
             closed_message=message,
+            opens_at=application.opens.valid_from,
+            closes_at=application.opens.valid_until,
         )
 
     def _mandated(

@@ -4,87 +4,52 @@ A route without a row fails the suite, and so does a row without a route.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from secrets import token_hex
 
 import pytest
-from lxml import etree
 from webtest import TestApp, TestResponse
 
-from idp.messages import AcceptedRequest
 from idp.settings import Settings
-from tests.common.fake_slo import envelope, logout_request
-from tests.common.fake_sp import SAML, Received
 from tests.functional.conftest import PASSWORD, Visitor, World
+from tests.functional.rows import (
+    BASE,
+    Filler,
+    a_dead_mail,
+    a_flow,
+    a_logout,
+    a_logout_message,
+    a_membership,
+    a_message,
+    a_query,
+    a_soap_logout,
+    add_administrators,
+    an_access_request,
+)
 
 pytestmark = pytest.mark.sqlite_only
 
-WHO = ("stranger", "agent", "without_role", "locked")
+SIGNS_IN = {
+    "agent": "agent",
+    "without_role": "sansdroit",
+    "locked": "agent",
+    "inside": "agent",
+    "referent": "referent",
+    "correspondant": "correspondant",
+}
+"""As whom; the last three have clicked the AIA's tile."""
+INSIDE = {"inside", "referent", "correspondant"}
+WHO = ("stranger", *SIGNS_IN)
 EVERY_METHOD = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 CSRF_COOKIE = "convergences-csrf"
-BASE = "http://localhost:6543"
 
-SIGN_IN = "303 /connexion"
-EXPIRED = "303 /connexion?avis=session-terminee"
+SIGN_IN = "303 /connexion…"
+EXPIRED = "303 /connexion?avis=session-terminee…"
+LATE = "303 /connexion?avis=s…"
 SIGNED_OUT = "303 /deconnexion/terminee"
 NEXT = "303 /deconnexion/suite"
 ON_THE_WAY = "303 /connexion?flow="
 GO_ON = "303 /saml/sso/suite?flow="
-
-Filler = Callable[[World], str]
-
-
-def a_flow(world: World) -> str:
-    """A sign-on at Net-CAP that waits."""
-    sp = world.sps["net-cap"]
-    return world.services.authn_requests.hold(
-        AcceptedRequest(sp.entity_id, sp.acs, world.now, message_id=f"_{token_hex(8)}")
-    )
-
-
-def a_query(world: World) -> str:
-    """An AuthnRequest of Net-CAP by Redirect."""
-    sp = world.sps["net-cap"]
-    return sp.redirect_query(sp.authn_request(now=world.now))
-
-
-def a_message(world: World) -> str:
-    """An AuthnRequest of Net-CAP by POST."""
-    sp = world.sps["net-cap"]
-    return sp.post_form(sp.authn_request(now=world.now))["SAMLRequest"]
-
-
-def a_logout_request(world: World, path: str = "/saml/slo") -> etree._Element:
-    """A LogoutRequest of BIP's, which signs, for a session that nobody has."""
-    nobody = Received("nobody", "", {}, "_0", "", world.now, None, None, etree.Element("x"))
-    request = logout_request(
-        world.sps["bip"], nobody, now=world.now, indexes=(), Destination=BASE + path
-    )
-    del request.find(f"{{{SAML}}}NameID").attrib["Format"]
-    return request
-
-
-def a_logout(world: World) -> str:
-    """That by Redirect."""
-    return world.sps["bip"].redirect_query(a_logout_request(world))
-
-
-def a_logout_message(world: World) -> str:
-    """That by POST."""
-    return world.sps["bip"].post_form(a_logout_request(world))["SAMLRequest"]
-
-
-def a_soap_logout(world: World) -> str:
-    """That by SOAP."""
-    request = a_logout_request(world, "/saml/slo/soap")
-    world.sps["bip"].sign(request)
-    return envelope(request).decode()
-
-
-def a_membership(world: World) -> str:
-    """The agent's own."""
-    return world.memberships["agent/vitry"]
 
 
 @dataclass(frozen=True)
@@ -93,8 +58,9 @@ class Row:
 
     ``fill`` fills the ``{}`` of the path in; a value of ``form`` may be made the same way.
     ``csrf`` is false where another site's form is the normal case; ``xml`` makes a body that is no
-    form. A person whose account was
-    locked a moment ago is a stranger.
+    form; ``upload``: the form comes in parts, with a file that was not chosen. A person whose
+    account was locked a moment ago is a stranger. ``inside``: the agent within the AIA, if not as
+    outside of it; ``referent`` and ``correspondant``: there as well, else as without a role.
     """
 
     route: str
@@ -107,10 +73,15 @@ class Row:
     form: dict[str, str | Filler] = field(default_factory=dict)
     csrf: bool = True
     xml: Filler | None = None
+    upload: bool = False
+    inside: str = ""
+    referent: str = ""
+    correspondant: str = ""
 
     def expected(self, who: str) -> str:
         """A status, and where it leads."""
-        return str(getattr(self, "stranger" if who == "locked" else who))
+        like = {"locked": "stranger", "inside": "agent"}.get(who, "without_role")
+        return str(getattr(self, who, "") or getattr(self, like))
 
 
 def open_to_all(route: str, path: str, **more: object) -> Row:
@@ -118,12 +89,23 @@ def open_to_all(route: str, path: str, **more: object) -> Row:
     return Row(route, "GET", path, "200", "200", "200", **more)  # type: ignore[arg-type]
 
 
-EFFECT = {"saml_sso", "saml_init", "saml_continue"}
+EFFECT = {"saml_sso", "saml_init", "saml_continue", "my_data_file"}
 """Where a GET has an effect: a HEAD, whose answer nobody would see, is refused."""
 
 INIT = "/saml/sso/init?sp=https://net-cap.example/metadata"
 CONTINUE = "/saml/sso/suite?flow={}"
 STRUCTURE = "/saml/sso/structure"
+MAILS = "/aia/administration/courriels"
+AGAIN, ABANDON = MAILS + "/{}/renvoyer", MAILS + "/{}/abandonner"
+GONE: tuple[str, str, Filler] = ("404", "404", a_dead_mail)
+REQUESTS = "/aia/demandes"
+REQUEST = REQUESTS + "/{}"
+OUT, TILE = "303 /", "303 /?suite=…"
+LATER = "303 /?suite=…"
+EVERYBODY = dict.fromkeys(("inside", "referent", "correspondant"), "200")
+ADMINISTRATORS = EVERYBODY | {"inside": "404"}
+PHOTO = "/profil/photo"
+SESSIONS = "/profil/sessions"
 SOMEBODY: dict[str, str | Filler] = {"login": "referent@demo.example", "password": PASSWORD}
 CHOICE: dict[str, str | Filler] = {"flow": a_flow, "membership": a_membership}
 MESSAGE: dict[str, str | Filler] = {"SAMLRequest": a_message}
@@ -131,11 +113,24 @@ FLOW: dict[str, str | Filler] = {"flow": a_flow}
 TASK: dict[str, str | Filler] = {"task": "1"}
 LOGOUT: dict[str, str | Filler] = {"SAMLRequest": a_logout_message}
 
+SENT = ("303 …",) * 3
+UNASKED = ("303 /mot-de-passe-oublie",) * 3
+ASK, ASKED = "/demander-un-acces", "303 /?avis=demande-envoyee"
+WANTED: dict[str, str | Filler] = {"application": "bip", "motif": "x", "demande": "1"}
+
 TABLE = (
     # route, method, path, what a stranger, the agent, a person without a role there gets
     Row("portal", "GET", "/", SIGN_IN, "200", "200"),
     Row("sign_in", "GET", "/connexion", "200", "303 /", "303 /"),
     Row("sign_in", "POST", "/connexion", "303 /", "303 /", "303 /", form=SOMEBODY),
+    open_to_all("first_visit", "/premiere-visite"),
+    Row("first_visit", "POST", "/premiere-visite", *SENT, form=SOMEBODY),
+    open_to_all("forgotten_password", "/mot-de-passe-oublie"),
+    Row("forgotten_password", "POST", "/mot-de-passe-oublie", *SENT, form=SOMEBODY),
+    # a link that nobody was sent; tests/functional/test_passwords.py has others
+    Row("password_link", "GET", "/mot-de-passe/x", "404", "404", "404"),
+    Row("password_link", "POST", "/mot-de-passe/x", "404", "404", "404"),
+    Row("password_link_again", "POST", "/mot-de-passe/x/nouveau", *UNASKED),
     Row("sign_out", "GET", "/deconnexion", SIGN_IN, "200", "200"),
     Row("sign_out", "POST", "/deconnexion", EXPIRED, NEXT, NEXT),
     # without the cookie of a sign-out under way, which the form above gives
@@ -144,10 +139,57 @@ TABLE = (
     Row("sign_out_skip", "POST", "/deconnexion/passer", NEXT, NEXT, NEXT, form=TASK),
     Row("signed_out", "GET", "/deconnexion/terminee", "200", "303 /", "303 /"),
     Row("profile", "GET", "/profil", SIGN_IN, "200", "200"),
-    # before the tile is clicked, which the last of these does
-    Row("aia", "GET", "/aia", SIGN_IN, "303 /", "303 /"),
-    Row("aia_sign_out", "GET", "/aia/deconnexion", SIGN_IN, "303 /", "303 /"),
-    Row("aia_sign_out", "POST", "/aia/deconnexion", EXPIRED, "303 /", "303 /"),
+    Row("profile_photo", "GET", PHOTO, SIGN_IN, "200", "200"),
+    # without a file; tests/functional/test_profile.py has some
+    Row("profile_photo", "POST", PHOTO, EXPIRED, "400", "400", upload=True),
+    Row("profile_photo_save", "POST", PHOTO + "/enregistrer", EXPIRED, "400", "400"),
+    Row("profile_photo_remove", "GET", PHOTO + "/supprimer", SIGN_IN, *(f"303 {PHOTO}",) * 2),
+    Row("profile_photo_remove", "POST", PHOTO + "/supprimer", EXPIRED, *("303 /profil?…",) * 2),
+    Row("photo", "GET", "/photos/" + "0" * 40, SIGN_IN, "404", "404"),
+    Row("accesses", "GET", "/profil/acces", SIGN_IN, "200", "200"),
+    Row("received", "GET", "/profil/acces/bip", SIGN_IN, "200", "404"),
+    Row("change_password", "GET", "/profil/mot-de-passe", SIGN_IN, "200", "200"),
+    Row("change_password", "POST", "/profil/mot-de-passe", EXPIRED, "400", "400"),
+    Row("sessions", "GET", SESSIONS, SIGN_IN, "200", "200"),
+    Row("close_session", "POST", SESSIONS + "/fermer", EXPIRED, "404", "404"),
+    Row(
+        "close_other_sessions",
+        "POST",
+        SESSIONS + "/fermer-les-autres",
+        EXPIRED,
+        *(f"303 {SESSIONS}?…",) * 2,
+    ),
+    Row("my_data", "GET", "/profil/donnees", SIGN_IN, "200", "200"),
+    Row("my_data_file", "GET", "/profil/donnees/fichier", SIGN_IN, "200", "200"),
+    Row("hide_notice", "POST", "/avis/masquer", EXPIRED, "303 /", "303 /", form={"avis": "1"}),
+    Row("ask_access", "GET", ASK, SIGN_IN, "200", "200"),
+    # what somebody typed whose account was locked meanwhile is kept
+    Row("ask_access", "POST", ASK, LATE, ASKED, ASKED, form=WANTED),
+    Row("withdraw_request", "POST", f"{ASK}/retirer", EXPIRED, "404", "404", form=WANTED),
+    open_to_all("report_problem", "/signaler-un-probleme"),
+    Row("report_problem", "POST", "/signaler-un-probleme", EXPIRED, *("303 /?avis=…",) * 2),
+    Row("aia_requests", "GET", REQUESTS, SIGN_IN, LATER, LATER, **ADMINISTRATORS),
+    Row("aia_request", "GET", REQUEST, SIGN_IN, LATER, LATER, an_access_request, **ADMINISTRATORS),
+    Row(
+        "aia_request",
+        "POST",
+        REQUEST,
+        LATE,
+        OUT,
+        OUT,
+        an_access_request,
+        form={"refuser": "1", "message": "Non."},
+        inside="404",
+        referent=f"303 {REQUESTS}/…",
+        correspondant=f"303 {REQUESTS}/…",
+    ),
+    open_to_all("session", "/session"),
+    Row("session", "POST", "/session", EXPIRED, "200", "200"),
+    Row("forget_draft", "POST", "/session/brouillon", EXPIRED, "303 /", "303 /"),
+    Row("aia", "GET", "/aia", SIGN_IN, OUT, OUT, **EVERYBODY),
+    Row("aia_profile", "GET", "/aia/profil", SIGN_IN, LATER, LATER, **EVERYBODY),
+    Row("aia_sign_out", "GET", "/aia/deconnexion", SIGN_IN, OUT, OUT, **EVERYBODY),
+    Row("aia_sign_out", "POST", "/aia/deconnexion", EXPIRED, OUT, OUT),
     Row("aia", "POST", "/aia", EXPIRED, "303 /aia", "303 /aia"),
     Row("saml_sso", "GET", "/saml/sso?{}", GO_ON, "200", "403", a_query),
     Row("saml_sso", "POST", "/saml/sso", GO_ON, GO_ON, GO_ON, form=MESSAGE, csrf=False),
@@ -173,13 +215,26 @@ TABLE = (
     open_to_all("accessibility", "/accessibilite"),
     open_to_all("personal_data", "/donnees-personnelles"),
     open_to_all("legal", "/mentions-legales"),
+    open_to_all("guide", "/guide-utilisateur"),
+    open_to_all("contact", "/contact"),
+    open_to_all("site_map", "/plan-du-site"),
     open_to_all("saml_metadata", "/saml/metadata"),
     open_to_all("healthz", "/healthz"),
     open_to_all("readyz", "/readyz"),
     open_to_all("metrics", "/metrics"),
     open_to_all("static", "/static/x/css/site.css"),
     open_to_all("demo_mails", "/demo/courriels"),
+    # there is no such mail; tests/unit/views/test_demo_mails.py has some
+    Row("demo_mail", "GET", "/demo/courriels/aucun", "404", "404", "404"),
+    # the correspondant alone; who is not inside is nobody here
+    Row("central_mails", "GET", MAILS, SIGN_IN, "404", "404", correspondant="200"),
+    Row("central_mail_again", "POST", AGAIN, EXPIRED, *GONE, correspondant=f"303 {MAILS}…"),
+    Row("central_mail_abandon", "POST", ABANDON, EXPIRED, *GONE, correspondant=f"303 {MAILS}…"),
 )
+BEFORE_SIGN_IN = {
+    *("sign_in", "first_visit", "forgotten_password", "password_link", "password_link_again"),
+}
+"""Forms that are shown anew: nobody is told of an error before he is even signed in."""
 POSTS = [row for row in TABLE if row.method == "POST" and row.csrf]
 ONE_A_ROUTE = {row.route: row for row in TABLE}
 
@@ -198,9 +253,13 @@ def settings(settings: Settings) -> Settings:
 def who(request: pytest.FixtureRequest, world: World, visitor: Visitor) -> str:
     """Who sits in front of the browser; each has a CSRF token."""
     name: str = request.param
+    add_administrators(world)
     visitor.app.get("/connexion")
-    if name != "stranger":
-        visitor.sign_in("sansdroit" if name == "without_role" else "agent")
+    if name in SIGNS_IN:
+        visitor.sign_in(SIGNS_IN[name])
+    if name in INSIDE:
+        token = {"csrf_token": visitor.app.cookies[CSRF_COOKIE]}
+        visitor.app.post("/aia", token, status=303)
     if name == "locked":
         world.directory.lock(world.people["agent"])
     return name
@@ -215,7 +274,8 @@ def ask(visitor: Visitor, row: Row, world: World, **fields: str) -> TestResponse
         body = row.xml(world)
         return visitor.app.post(path, body, content_type="text/xml", expect_errors=True)
     form = {name: made if isinstance(made, str) else made(world) for name, made in row.form.items()}
-    return visitor.app.post(path, form | fields, expect_errors=True)
+    files = [("photo", "", b"")] if row.upload else None
+    return visitor.app.post(path, form | fields, upload_files=files, expect_errors=True)
 
 
 def views_of(app: TestApp) -> Iterator[tuple[str, str]]:
@@ -260,8 +320,8 @@ def test_each_person_gets_what_the_table_says(
         assert head.body == b""
     answer = ask(visitor, row, world, csrf_token=visitor.app.cookies[CSRF_COOKIE])
     assert answer.status_int == int(status), answer.text
-    if place.endswith("="):
-        assert answer.location.removeprefix(BASE).startswith(place)
+    if place.endswith(("=", "…")):
+        assert answer.location.removeprefix(BASE).startswith(place.removesuffix("…"))
     elif place:
         assert answer.location == BASE + place
     else:
@@ -276,7 +336,7 @@ def test_every_other_method_is_refused(who: str, visitor: Visitor) -> None:
         answered |= {"HEAD"} if "GET" in answered and row.route not in EFFECT else set()
         for method in sorted(EVERY_METHOD - answered):
             answer = visitor.app.request(
-                row.path.format("x"), method=method, headers=header, expect_errors=True
+                row.path.format("1"), method=method, headers=header, expect_errors=True
             )
             assert answer.status_int == 405, f"{who}: {method} {row.path}: {answer.status}"
             assert set(answer.headers["Allow"].replace(" ", "").split(",")) == answered
@@ -296,11 +356,15 @@ def test_a_form_without_our_token_changes_nothing(
         (in_the_address, {}),
     ):
         answer = ask(visitor, wrong, world, **fields)
-        assert answer.status_int == 400, f"{wrong.path} {fields}: {answer.status}"
-        assert "Ce formulaire n'est plus valable" in answer.html.h1.text
+        if row.route in BEFORE_SIGN_IN:
+            assert answer.status_int == 303, f"{wrong.path} {fields}: {answer.status}"
+            assert answer.location.endswith("?avis=recommencer")
+        else:
+            assert answer.status_int == 400, f"{wrong.path} {fields}: {answer.status}"
+            assert "Ce formulaire n'est plus valable" in answer.html.h1.text
         assert "SAMLResponse" not in answer.text
         assert dict(visitor.app.cookies) == before
-    if who in {"agent", "without_role"}:
+    if who not in {"stranger", "locked"}:
         assert visitor.app.get("/profil").status_int == 200, "still signed in"
 
 

@@ -103,7 +103,13 @@ def queue_mail(cluster: Cluster) -> None:
     cluster.services.core.mailer.send(
         "lea@b.fr",
         "account-created",
-        {"given_name": "Léa", "sn": "Martin", "mail": "lea@b.fr", "structure": "a / b"},
+        {
+            "given_name": "Léa",
+            "sn": "Martin",
+            "mail": "lea@b.fr",
+            "structure": "a / b",
+            "confirmed": True,
+        },
     )
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.common.processes import REPOSITORY
 
 NGINX = (REPOSITORY / "deploy" / "nginx.conf").read_text(encoding="utf-8")
@@ -15,6 +17,15 @@ PAGES: dict[str, tuple[str, list[str]]] = {
     **dict.fromkeys(("502", "504"), AWAY),
 }
 """What nginx answers itself: the cause that people read, and when to come back."""
+
+
+def written(block: str) -> str:
+    """The page of a location, with the variables of the server in it."""
+    (text,) = re.findall(r"return 200 '(.*)';", block)
+    for name, value in re.findall(r"^    set \$(\w+) '(.*)';$", NGINX, re.MULTILINE):
+        text = text.replace(f"${{{name}}}", value)
+    assert "${" not in text
+    return str(text)
 
 
 def said(key: str) -> list[str]:
@@ -60,6 +71,22 @@ def test_what_one_address_asks_is_bounded() -> None:
     assert said("limit_req_status") == ["429"]
 
 
+@pytest.mark.parametrize(
+    ("address", "logged"),
+    [
+        ("/mot-de-passe/abc/nouveau", "/mot-de-passe/***"),
+        ("/connexion?suite=x%2Fmot-de-passe%2Fabc&y=1", "/connexion?suite=x%2Fmot-de-passe%2F***"),
+        ("/mot-de-passe-oublie?avis=envoi", "/mot-de-passe-oublie?avis=envoi"),
+        ("/profil/mot-de-passe", "/profil/mot-de-passe"),
+    ],
+)
+def test_no_link_that_opens_an_account_is_logged(address: str, logged: str) -> None:
+    pattern = re.search(r"~\*(\S+)\s+\$before\*\*\*;", NGINX)
+    assert pattern
+    found = re.match(pattern[1].replace("(?<", "(?P<"), address, re.IGNORECASE)
+    assert (found["before"] + "***" if found else address) == logged
+
+
 def test_half_a_request_holds_no_thread_of_the_portal() -> None:
     assert said("proxy_request_buffering") == ["on"]
     assert said("client_header_timeout") == said("client_body_timeout") == ["15s"]
@@ -73,7 +100,10 @@ def test_what_nginx_refuses_itself_is_a_page_in_french_with_a_reference() -> Non
         block = re.search(rf"location = {location} \{{(.*?)\n    \}}", NGINX, re.DOTALL)
         assert block
         assert "internal;" in block[1]
-        assert '<html lang="fr">' in block[1]
+        assert '<html lang="fr">' in written(block[1])
+        assert "<style>" in written(block[1]), "as the portal's own pages look"
+        assert "unsafe" not in NGINX
+        assert not re.search(r"(?:src|href)=.?https?:|url\(|@import", written(block[1]))
         assert cause in block[1]
         assert re.findall(r"add_header Retry-After (\d+) always;", block[1]) == retry_after
         assert "<code>$request_id</code>" in block[1]

@@ -5,10 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from idp.db import Base
 from tests.common.processes import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -215,6 +217,15 @@ def test_what_is_met_says_where_and_what_shows_it() -> None:
         assert cells[2], requirement
         if status(cells) == "met":
             assert TEST.search(cells[3]) or cells[3].startswith("reading"), requirement
+
+
+def test_the_architecture_names_every_table() -> None:
+    for package in ("directory.models", "metadata.tables", "idp.services"):
+        import_module(package)
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"^\| `(?:idp|directory|metadata)` \| (`.+`) \|$", text, re.MULTILINE)
+    named = Counter(re.findall(r"`(\w+)`", " ".join(rooms)))
+    assert named == Counter(name for name in Base.metadata.tables if name != "alembic_version")
 
 
 def test_the_counts_are_true() -> None:

@@ -4,6 +4,8 @@ from pyramid.config import Configurator
 
 
 def includeme(config: Configurator) -> None:
-    """The two desks of this room."""
+    """The desks of this room."""
     config.include("views.login.sign_in")
+    config.include("views.login.password_request")
+    config.include("views.login.password_link")
     config.include("views.login.sign_out")

@@ -1,10 +1,12 @@
 """Cookies of the browser, beside the session's.
 
-Which device it is, the address to propose, and the sign-outs that are under way.
+Which device it is, the address to propose, the one that a link was asked for, and the sign-outs
+that are under way.
 """
 
 import re
 from datetime import timedelta
+from urllib.parse import quote, unquote
 
 from pyramid.response import Response
 
@@ -15,7 +17,7 @@ _FLOW = re.compile(r"[A-Za-z0-9_-]+")
 MOST_FLOWS = 4
 MOST_COOKIE = 400
 WHILE = timedelta(minutes=15)
-"""How long a sign-out may take, and its last page say what happened."""
+"""How long a sign-out, or a page that says where a mail went, may need what it was told."""
 
 
 def device(request: Request) -> str | None:
@@ -31,13 +33,13 @@ def set_device(request: Request, response: Response, token: str) -> None:
 
 def login(request: Request) -> str:
     """The address that the person asked this browser to keep; empty when none."""
-    return str(request.cookies.get(_name(request, "adresse"), ""))
+    return unquote(str(request.cookies.get(_name(request, "adresse"), "")))
 
 
 def keep_login(request: Request, response: Response, address: str) -> None:
     """Keep the address, or forget it (empty)."""
     if address:
-        _set(request, response, "adresse", address)
+        _set(request, response, "adresse", quote(address))
     elif login(request):
         _set(request, response, "adresse", "", max_age=0)
 
@@ -52,6 +54,22 @@ def flows(request: Request) -> tuple[str, ...]:
     """The sign-outs that this browser is in the middle of, or was lately, the last one first."""
     kept = str(request.cookies.get(_name(request, "depart"), ""))
     return tuple(_FLOW.findall(kept)[:MOST_FLOWS]) if len(kept) <= MOST_COOKIE else ()
+
+
+def set_asked_for(request: Request, response: Response, address: str) -> None:
+    """The address that was typed to get a link, for the page that says what comes next."""
+    _set(request, response, "demande", quote(address), max_age=int(WHILE.total_seconds()))
+
+
+def asked_for(request: Request) -> str:
+    """The address that was typed to get a link; empty when none."""
+    return unquote(str(request.cookies.get(_name(request, "demande"), "")))
+
+
+def csrf_came_back(request: Request) -> bool:
+    """Whether this browser returned the cookie that every form needs."""
+    name = "__Host-csrf" if request.configuration.secure else "convergences-csrf"
+    return name in request.cookies
 
 
 def _name(request: Request, name: str) -> str:

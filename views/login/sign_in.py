@@ -8,14 +8,23 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from idp.errors import AccountUnusable, AuthenticationFailed, Busy, UnknownFlow
+from idp.errors import (
+    AccountUnusable,
+    AuthenticationFailed,
+    Busy,
+    PasswordOutgrown,
+    UnknownFlow,
+)
 from idp.messages import AcceptedRequest
 from idp.request import Request
-from idp.security import remember
+from idp.security import forms_of, remember
+from idp.sessions.sign_in import SignedIn
 from idp.sign_on import must_authenticate
 from idp.types import SsoSession
+from views import way_back
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
-from views.login import cookies
+from views.login import cookies, stale
+from views.notices import before_sign_in
 from views.schemas.sign_in import SignInSchema
 from views.urls import see_other
 
@@ -26,9 +35,14 @@ LOST = (
 LOST_NOTICE = "connexion-perdue"
 NOTICES = {
     "session-terminee": "Votre session est terminée. Connectez-vous de nouveau pour continuer.",
+    "saisie-conservee": (
+        "Votre session est terminée. Ce que vous aviez saisi est conservé pendant 24 heures : "
+        "connectez-vous de nouveau pour le retrouver."
+    ),
     LOST_NOTICE: LOST,
 }
 
+_KEPT = ("flow", "suite")
 _FLOW = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
@@ -78,10 +92,13 @@ def show(request: Request) -> Response:
     """The page; a person who is already signed in goes straight on."""
     flow = find_flow(request, request.params.get("flow", ""))
     session = request.sso_session
+    suite = request.GET.get("suite", "")
     if request.subject and not is_asked_again(session, flow.accepted):
-        return go_on(request, flow)
+        return go_on(
+            request, flow, where=way_back.unseal(request, suite, subject_id=request.subject.id)
+        )
     login = request.subject.login if request.subject else cookies.login(request)
-    initial: Values = {"flow": flow.id, "keep": bool(cookies.login(request))}
+    initial: Values = {"flow": flow.id, "suite": suite, "keep": bool(cookies.login(request))}
     if login:
         initial["login"] = login
     return page(request, form_of(request, initial), flow)
@@ -117,11 +134,34 @@ def authenticate(request: Request, flow: Flow, values: Values) -> Response:
         )
     except (AuthenticationFailed, Busy) as error:
         raise refusal(request, error) from error
-    if flow.accepted is not None:
-        services.sign_on.signed_in(signed_in.session, flow.accepted, flow.id)
-    response = go_on(request, flow, headers=remember(request, signed_in.token))
-    cookies.set_device(request, response, signed_in.device_token)
+    except PasswordOutgrown as error:
+        waiting = flow.id if flow.accepted is not None else ""
+        token = services.self_service.passwords.renew(error.subject_id, flow=waiting)
+        return see_other(request, path=request.route_path("password_link", token=token))
+    where = way_back.unseal(request, str(values["suite"]), subject_id=signed_in.session.subject_id)
+    response = enter(request, flow, signed_in, where=where)
     cookies.keep_login(request, response, login if values["keep"] else "")
+    return response
+
+
+def enter(
+    request: Request,
+    flow: Flow,
+    signed_in: SignedIn,
+    *,
+    where: str | None = None,
+    notice: str = "",
+) -> Response:
+    """Give the browser its session, recognise it from now on, and go on.
+
+    ``notice`` names what the next page says.
+    """
+    if flow.accepted is not None:
+        request.services.sign_on.signed_in(signed_in.session, flow.accepted, flow.id)
+    headers = remember(request, signed_in.token)
+    response = go_on(request, flow, where=where, notice=notice, headers=headers)
+    cookies.set_device(request, response, signed_in.device_token)
+    forms_of(request, signed_in.device_token)
     return response
 
 
@@ -137,11 +177,25 @@ def refusal(request: Request, error: AuthenticationFailed | Busy) -> FormRefused
     return refused
 
 
-def go_on(request: Request, flow: Flow, headers: list[tuple[str, str]] | None = None) -> Response:
-    """To the application that waits; else to the portal, which says when one was lost."""
+def go_on(
+    request: Request,
+    flow: Flow,
+    *,
+    where: str | None = None,
+    notice: str = "",
+    headers: list[tuple[str, str]] | None = None,
+) -> Response:
+    """To the application that waits, else to the page (``where``) at which the session ended.
+
+    Else to the portal, which says when a sign-on was lost.
+    """
+    said = {"avis": notice} if notice else {}
     if flow.accepted is not None:
-        return see_other(request, "saml_continue", query={"flow": flow.id}, headers=headers or ())
-    query = {"avis": LOST_NOTICE} if flow.lost else None
+        query = {"flow": flow.id} | said
+        return see_other(request, "saml_continue", query=query, headers=headers or ())
+    if where is not None and not flow.lost:
+        return see_other(request, path=where, headers=headers or ())
+    query = {"avis": LOST_NOTICE} if flow.lost else said
     return see_other(request, "portal", query=query, headers=headers or ())
 
 
@@ -162,10 +216,19 @@ def page(request: Request, form: Form, flow: Flow) -> Response:
     values = {
         "form": form,
         "flow": flow,
-        "notice": LOST if flow.lost else NOTICES.get(request.GET.get("avis", "")),
+        "notice": _notice(request, flow),
+        "here": {name: request.params[name] for name in _KEPT if request.params.get(name)},
+        "named": {"flow": flow.id} if flow.accepted is not None else {},
         "again": is_asked_again(session, flow.accepted),
+        "centre_notices_shown": before_sign_in(request),
     }
     return render_to_response("views:templates/sign_in.jinja2", values, request)
+
+
+def _notice(request: Request, flow: Flow) -> str | None:
+    if flow.lost:
+        return LOST
+    return stale.notice(request) or NOTICES.get(request.GET.get("avis", ""))
 
 
 def includeme(config: Configurator) -> None:

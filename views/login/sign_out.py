@@ -8,9 +8,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pyramid.config import Configurator
 from pyramid.events import BeforeRender
@@ -24,11 +22,12 @@ from idp.errors import ProtocolError, UnknownFlow
 from idp.log import logger
 from idp.messages import Logout, LogoutTask, TaskState
 from idp.request import Request
-from idp.security import CONTENT_SECURITY_POLICY, forget
+from idp.security import CONTENT_SECURITY_POLICY, forget, forms_of_nobody
 from idp.telling import Outgoing
 from views.login import cookies
 from views.person import signed_in, tellable
 from views.saml.pages import form_page
+from views.times import in_words
 from views.urls import see_other
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
@@ -58,10 +57,13 @@ def confirm(request: Request) -> dict[str, object]:
 
 
 def sign_out(request: Request) -> Response:
-    """End the session here, then go on with the applications."""
-    flow = request.services.sign_out.start(signed_in(request).session)
+    """End the session here, then go on with the applications; nothing typed is kept."""
+    person = signed_in(request)
+    request.services.drafts.forget(person.subject.id)
+    flow = request.services.sign_out.start(person.session)
     response = see_other(request, "sign_out_next", headers=forget(request))
     cookies.add_flow(request, response, flow)
+    forms_of_nobody(request)
     return response
 
 
@@ -223,14 +225,6 @@ def _state(task: LogoutTask) -> TaskState:
         task.state is TaskState.WAITING and task.attempts > 0
     )
     return TaskState.FAILED if unconfirmed else task.state
-
-
-def in_words(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
-    """``à 18 h 30`` of today, else ``au 22/11/2026 à 2 h 30``; the spaces do not break."""
-    local = moment.astimezone(zone)
-    hour = f"à {local.hour} h {local.minute:02}".replace(" ", "\N{NO-BREAK SPACE}")
-    same_day = local.date() == now.astimezone(zone).date()
-    return hour if same_day else f"au {local:%d/%m/%Y} {hour}"
 
 
 def _policy(origin: str) -> str:

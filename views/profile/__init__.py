@@ -1,4 +1,4 @@
-"""What a person reads about himself."""
+"""What a person reads about himself, and the little that he changes himself."""
 
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPForbidden
@@ -6,11 +6,14 @@ from pyramid.httpexceptions import HTTPForbidden
 from idp.request import Request
 from idp.types import Profile
 from views.person import signed_in
+from views.profile.notices import notice
+
+PARTS = ("photo", "accesses", "password", "sessions", "data")
 
 
 def show(request: Request) -> dict[str, object]:
     """Identity, structures, applications and roles."""
-    return {"profile": profile_of(request)}
+    return {"profile": profile_of(request), "notice": notice(request)}
 
 
 def profile_of(request: Request) -> Profile:
@@ -28,3 +31,5 @@ def profile_of(request: Request) -> Profile:
 def includeme(config: Configurator) -> None:
     """For the signed-in person."""
     config.add_view(show, route_name="profile", request_method="GET", renderer="profile.jinja2")
+    for part in PARTS:
+        config.include(f"views.profile.{part}")

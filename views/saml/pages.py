@@ -10,6 +10,7 @@ from idp.messages import AcceptedRequest
 from idp.outcomes import HandOver, Refused
 from idp.request import Request
 from idp.security import HAND_OVER_POLICY
+from views.login.password_link import CHOSEN, CHOSEN_NOTICE
 from views.templating import environment
 
 
@@ -49,9 +50,11 @@ def refused_page(request: Request, accepted: AcceptedRequest, refused: Refused) 
         "views:templates/refused.jinja2",
         {
             "application_label": refused.not_entitled.application_label,
+            "notice": CHOSEN if request.GET.get("avis") == CHOSEN_NOTICE else None,
             "referents": refused.not_entitled.referents,
             "closed_message": refused.not_entitled.closed_message,
             "request_id": request.id,
+            "entity_id": accepted.entity_id,
             "action": refused.told.action if refused.told else None,
             "fields": _fields(refused.told) if refused.told else (),
         },

@@ -14,6 +14,7 @@ from pyramid.view import view_config
 from idp.messages import AcceptedRequest
 from idp.request import Request
 from idp.types import Entitlement, NotEntitled, SsoSession
+from views.structures import told_apart
 from views.urls import see_other
 
 IMPOSSIBLE = "choix-impossible"
@@ -45,6 +46,7 @@ def ask(request: Request) -> Response:
     values = {
         "application_label": label,
         "entitlements": choice.entitlements,
+        "names": told_apart([one.structure_path for one in choice.entitlements]),
         "flow": flow,
         "notice": NOTICES.get(request.GET.get("avis", "")),
     }

@@ -9,6 +9,7 @@ from deform.widget import CheckboxWidget, HiddenWidget, PasswordWidget, TextInpu
 MAX_LOGIN = 254
 MAX_PASSWORD_BYTES = 4096
 MAX_FLOW = 200
+MAX_WAY_BACK = 1600
 
 
 def at_most_bytes(limit: int, message: str) -> Callable[[colander.SchemaNode, str], None]:
@@ -65,6 +66,12 @@ class SignInSchema(colander.MappingSchema):
         title="Retenir mon adresse sur cet ordinateur",
         missing=False,
         widget=CheckboxWidget(),
+    )
+    suite = colander.SchemaNode(
+        colander.String(),
+        missing="",
+        validator=colander.Length(max=MAX_WAY_BACK),
+        widget=HiddenWidget(),
     )
     flow = colander.SchemaNode(
         colander.String(),

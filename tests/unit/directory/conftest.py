@@ -13,6 +13,7 @@ from directory.services.accounts import Added, Person
 from idp.audit import AuditEvent
 from idp.mail import OutboxMail
 from idp.services import Core, Services
+from idp.types import SsoSession
 
 BIP = "https://bip.example"
 
@@ -66,9 +67,15 @@ def world(services: Services, monkeypatch: pytest.MonkeyPatch) -> World:
     ended: list[tuple[str, str | None, str]] = []
     real = services.core.sessions.end
 
-    def end(subject_id: str, *, entity_id: str | None = None, reason: str) -> None:
+    def end(
+        subject_id: str,
+        *,
+        entity_id: str | None = None,
+        reason: str,
+        spared: SsoSession | None = None,
+    ) -> None:
         ended.append((subject_id, entity_id, reason))
-        real(subject_id, entity_id=entity_id, reason=reason)
+        real(subject_id, entity_id=entity_id, reason=reason, spared=spared)
 
     monkeypatch.setattr(services.core.sessions, "end", end)
     directory = build(services.core)

@@ -235,6 +235,32 @@ def test_password_is_not_made_of_the_organisation_s_names(world: World, services
             world.directory.accounts.add(OPERATOR, newcomer, "a", password=password)
 
 
+@pytest.mark.parametrize(
+    "password",
+    [
+        "Montrieux-sur-Seine",
+        "Ville de Montrieux",
+        "Montrieux2026!",
+        "mairiemontrieux",
+        "Grandval-en-94!",
+    ],
+)
+def test_password_is_not_made_of_the_town_s_name(world: World, password: str) -> None:
+    """The membership is two floors below what everybody calls his structure."""
+    add = world.directory.structures.add
+    add(OPERATOR, "ville", "Ville de Montrieux-sur-Seine", parent="a")
+    add(OPERATOR, "drh", "Direction du personnel", parent="ville")
+    world.add("one@grandval.example", "drh")
+    newcomer = Person("two@grandval.example", "N", "P")
+    with pytest.raises(DirectoryError, match="expected words"):
+        world.directory.accounts.set_password(OPERATOR, "one@grandval.example", password)
+    with pytest.raises(DirectoryError, match="expected words"):
+        world.directory.accounts.add(OPERATOR, newcomer, "drh", password=password)
+    world.directory.accounts.set_password(
+        OPERATOR, "one@grandval.example", "le chat de Montrieux dort"
+    )
+
+
 def test_delete_and_restore(world: World, referent: Actor, services: Services) -> None:
     subject_id = world.add("one@ville.fr").subject_id
     world.directory.assignments.assign(OPERATOR, Grant("one@ville.fr", "a-rh", "bip", "r1"))

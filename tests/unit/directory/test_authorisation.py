@@ -12,8 +12,10 @@ from directory.authorisation import (
     Actor,
     ApplicationTarget,
     AssignmentTarget,
+    MailsTarget,
     MandateTarget,
     MembershipTarget,
+    NoticeTarget,
     Permission,
     Scope,
     StructureTarget,
@@ -56,16 +58,20 @@ ABOUT: dict[Permission, st.SearchStrategy[Target]] = {
     Permission.LOCK_ACCOUNT: account_targets,
     Permission.DELETE_ACCOUNT: account_targets,
     Permission.SET_PASSWORD: account_targets,
+    Permission.SEND_LINK: account_targets,
     Permission.ADD_MEMBERSHIP: membership_targets,
     Permission.CONFIRM_MEMBERSHIP: membership_targets,
     Permission.SUSPEND_MEMBERSHIP: membership_targets,
     Permission.REMOVE_MEMBERSHIP: membership_targets,
     Permission.GRANT_ROLE: assignment_targets,
     Permission.WITHDRAW_ROLE: assignment_targets,
+    Permission.ANSWER_REQUEST: assignment_targets,
     Permission.GIVE_MANDATE: mandate_targets,
     Permission.WITHDRAW_MANDATE: mandate_targets,
     Permission.SEE_APPLICATION: application_targets,
     Permission.MANAGE_APPLICATION: application_targets,
+    Permission.MANAGE_NOTICE: st.just(NoticeTarget()),
+    Permission.MANAGE_MAILS: st.just(MailsTarget()),
 }
 questions = st.sampled_from(list(ABOUT)).flatmap(
     lambda permission: st.tuples(st.just(permission), ABOUT[permission])
@@ -76,9 +82,11 @@ NEVER_ON_ONESELF = (
     Permission.LOCK_ACCOUNT,
     Permission.DELETE_ACCOUNT,
     Permission.SET_PASSWORD,
+    Permission.SEND_LINK,
     Permission.ADD_MEMBERSHIP,
     Permission.SUSPEND_MEMBERSHIP,
     Permission.REMOVE_MEMBERSHIP,
+    Permission.ANSWER_REQUEST,
     Permission.GIVE_MANDATE,
 )
 CENTRAL_ONLY = (
@@ -86,6 +94,8 @@ CENTRAL_ONLY = (
     Permission.GIVE_MANDATE,
     Permission.WITHDRAW_MANDATE,
     Permission.MANAGE_APPLICATION,
+    Permission.MANAGE_MAILS,
+    Permission.MANAGE_NOTICE,
 )
 OWN = (Permission.SEE_ACCOUNT, Permission.CONFIRM_MEMBERSHIP)
 

@@ -13,9 +13,10 @@ from sqlalchemy import func, select
 
 from directory.commands import register
 from directory.demonstration import PASSWORD, load
-from directory.models import Account, Assignment, Mandate, Structure
+from directory.models import Account, Application, Assignment, Mandate, Structure
 from idp.cli import _wrap
 from idp.errors import AlreadyExists, BadCredentials, ConvergencesError, NotFound
+from idp.mail import OutboxMail
 from idp.passwords import Passwords
 from idp.services import Services
 from idp.types import NotEntitled
@@ -35,7 +36,7 @@ class FakeCli:
 
     def say(self, text: str, data: object = None) -> None:
         self.said.append((text, data))
-        json.dumps(data)
+        json.dumps(data, default=str)
 
 
 class Runner:
@@ -84,6 +85,40 @@ def test_structures(run: Runner) -> None:
     assert run.cli.said[-1][0] == "cig  cig-pc\n  a  Ville A"
     with run.refused():
         run("structure", "add", "a", "Encore")
+
+
+def test_notices(run: Runner) -> None:
+    run.ok("application", "add", "vote", "Vote")
+    run.ok("notice", "add", "Bonjour")
+    number = run.ok(
+        *("notice", "add", "Coupure", "--warning", "--application", "vote", "--sign-in"),
+        *("--from", "20/11/2020", "--until", "2020-11-21"),
+    )
+    assert run.ok("notice", "list")[0] == {
+        "number": number["number"],
+        "text": "Coupure",
+        "level": "warning",
+        "application": "vote",
+        "sign_in": True,
+        # days of the organisation's clock: midnight in Paris
+        "from": datetime(2020, 11, 19, 23, tzinfo=UTC),
+        "until": datetime(2020, 11, 21, 23, tzinfo=UTC),
+        "shown": False,
+    }
+    assert "Coupure  (avertissement, pas affiché, vote, connexion)" in run.cli.said[-1][0]
+    run.ok("notice", "remove", str(number["number"]))
+    assert [line["text"] for line in run.ok("notice", "list")] == ["Bonjour"]
+    with run.refused():
+        run("notice", "remove", "99")
+
+
+def test_the_opening_of_an_application(run: Runner, services: Services) -> None:
+    run.ok("application", "add", "vote", "Vote")
+    run.ok("application", "schedule", "vote", "--until", "20/11/2020", "--message", "Fini.")
+    with services.db.reading() as session:
+        found = session.scalars(select(Application).where(Application.code == "vote")).one()
+    assert (found.opens_at, found.closed_message) == (None, "Fini.")
+    assert found.closes_at == datetime(2020, 11, 21, tzinfo=UTC)
 
 
 def test_account_with_password(run: Runner, services: Services) -> None:
@@ -311,3 +346,19 @@ def test_demonstration(services: Services) -> None:
         assert session.scalar(select(func.count()).select_from(Account)) == 31
         codes = set(session.scalars(select(Structure.code)))
     assert {"cig-pc", "collectivites", "collectivite-a", "collectivite-b"} <= codes
+
+
+def test_a_link_is_sent_to_whoever_may_use_it(run: Runner, services: Services) -> None:
+    named = ("--name", "N", "--first-name", "P", "--structure", "a")
+    run.ok("account", "add", "one@ville.fr", *named, "--no-mail")
+    sent = run.ok("account", "send-link", "one@ville.fr")
+    assert sent == {"mail": "one@ville.fr", "purpose": "first-visit"}
+    with services.db.reading() as session:
+        [(kind, text)] = session.execute(select(OutboxMail.kind, OutboxMail.text)).all()
+    assert kind == "password-first-visit"
+    assert "/mot-de-passe/" in text
+    run.ok("account", "lock", "one@ville.fr")
+    with run.refused():
+        run("account", "send-link", "one@ville.fr")
+    with run.refused():
+        run("account", "send-link", "nobody@ville.fr")

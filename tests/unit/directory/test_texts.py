@@ -1,6 +1,5 @@
 import pytest
 
-from directory import password_policy
 from directory.services.texts import (
     clean_code,
     clean_mail,
@@ -64,45 +63,3 @@ def test_siret() -> None:
     for wrong in ("21930000100018", "2193000010001", "2193000010001a", "²1930000100019", ""):
         with pytest.raises(DirectoryError):
             clean_siret(wrong)
-
-
-# --- passwords -------------------------------------------------------------------------------
-
-PERSONAL = ("Martin", "Jean-Pierre", "jp.martin", "Ville de Montrieux")
-
-
-@pytest.mark.parametrize(
-    ("password", "privileged"),
-    [
-        ("onze lettre", False),
-        ("quatorze lettr", True),
-        ("x" * 1025, False),
-        ("martin-1234567", False),
-        ("Jean-Pierre-Martin-2026", True),
-        ("montrieuxville2026!", False),
-        ("MARTIN martin Martin", True),
-        ("Motdepasse2026!", True),
-        ("azertyuiop1234", False),
-        ("Bienvenue-au-portail-94", True),
-        ("Convergences2026", True),
-    ],
-)
-def test_passwords_refused(password: str, privileged: bool) -> None:  # noqa: FBT001
-    with pytest.raises(DirectoryError) as caught:
-        password_policy.check(password, privileged=privileged, personal=PERSONAL)
-    assert password not in caught.value.public + caught.value.cause
-
-
-@pytest.mark.parametrize(
-    ("password", "privileged"),
-    [
-        ("douze lettre", False),
-        ("quinze lettres.", True),
-        ("x" * 1024, True),
-        ("Martin préfère le thé vert", True),
-        ("Mon portail donne sur le jardin", True),
-        ("194837265019", False),
-    ],
-)
-def test_passwords_taken(password: str, privileged: bool) -> None:  # noqa: FBT001
-    password_policy.check(password, privileged=privileged, personal=PERSONAL)

@@ -15,6 +15,7 @@ from idp import cli as module
 from idp import log
 from idp.audit import AuditEvent, verify
 from idp.cli import Cli, Commands, outside_unit_of_work
+from idp.commands import CHECKS
 from idp.errors import ConvergencesError, NotFound
 from idp.services import Services
 from idp.settings import Settings
@@ -380,8 +381,12 @@ def test_a_good_configuration_passes(run: Run) -> None:
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert "MAUVAIS" not in result.stdout
-    assert len(result.stdout.splitlines()) == 6
+    assert len(result.stdout.splitlines()) == len(CHECKS)
     assert all(one["ok"] for one in json.loads(run("check", json=True).stdout))
+
+
+SERVICES = ("clé de signature", "annuaire", "pages et identité visuelle")
+"""What is judged with all services built."""
 
 
 def _empty_database(_settings: Settings, config: Path) -> None:
@@ -390,6 +395,17 @@ def _empty_database(_settings: Settings, config: Path) -> None:
 
 def _no_mail(_settings: Settings, config: Path) -> None:
     _add(config, f"mail.transport = folder:{config}/mails")
+
+
+def _wrong_text(_settings: Settings, config: Path) -> None:
+    folder = config.parent / "textes" / "courriels"
+    folder.mkdir(parents=True)
+    (folder / "account-created.txt").write_text("Bonjour\n{{ prenom }}", encoding="utf-8")
+    _add(config, f"organization.texts = {folder.parent}")
+
+
+def _wrong_picture(_settings: Settings, config: Path) -> None:
+    _add(config, "organization.favicon = icone.exe")
 
 
 def _other_secret(settings: Settings, _config: Path) -> None:
@@ -413,7 +429,9 @@ def _add(config: Path, line: str) -> None:
         (lambda settings, _: (settings.keys / "idp.pem").unlink(), {"clé de signature"}),
         (_empty_database, {"base de données", "clé de signature", "annuaire"}),
         (_no_mail, {"courriels"}),
-        (_other_secret, {"secret du serveur", "clé de signature", "annuaire"}),
+        (_wrong_text, {"textes des courriels", *SERVICES}),
+        (_wrong_picture, {"pages et identité visuelle"}),
+        (_other_secret, {"secret du serveur", *SERVICES}),
     ],
 )
 def test_a_bad_configuration_is_judged_line_by_line(

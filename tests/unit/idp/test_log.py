@@ -149,3 +149,15 @@ def test_the_demonstration_writes_for_people(capsys: pytest.CaptureFixture[str])
     assert "mail.sent" in line
     assert "kind=account-created" in line
     assert "très secret" not in line
+
+
+def test_no_link_that_opens_an_account_is_written(stream: io.StringIO) -> None:
+    """Neither in our lines nor in a server's, which write addresses."""
+    secret = "pmDraRCaSKO0gIpDK6CX4aEMLGwrJc8QyblE6yukKjk"
+    logger.info("http", cause=f"no page at '/mot-de-passe/{secret}/'")
+    logging.getLogger("granian.access").warning('"GET /mot-de-passe/%s HTTP/1.1" 200', secret)
+
+    assert secret not in stream.getvalue()
+    logger.info("http", cause=f"/connexion?suite=abc%2Fmot-de-passe%2f{secret}%2Fnouveau&x=1")
+    assert "%2Fmot-de-passe%2f***%2Fnouveau&x=1" in stream.getvalue()
+    assert stream.getvalue().count("/mot-de-passe/***") == 2

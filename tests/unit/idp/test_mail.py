@@ -15,12 +15,14 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from sqlalchemy import select
 
 from idp.db import Database
-from idp.mail import Mailer, MailText, OutboxMail, OutboxSender, delay_after
+from idp.mail import Mailer, MailText, OutboxMail
+from idp.mail_sender import OutboxSender, delay_after
 from idp.mail_transports import (
     FolderTransport,
     Outgoing,
     SmtpTransport,
     Transport,
+    Unreachable,
 )
 from idp.worker import purge
 from tests.common.clock import START, FakeClock
@@ -32,7 +34,10 @@ SENDER = "Équipe du portail <ne-pas-repondre@cig.example>"
 def texts(kind: str, parameters: Mapping[str, object]) -> MailText:
     html = "<p>Bonjour, été</p>" if parameters.get("html") else None
     return MailText(
-        f"Création\r\nde profil {kind}", f"Bonjour {parameters['who']},\nà bientôt", html
+        f"Création\r\nde profil {kind}",
+        f"Bonjour {parameters['who']},\nà bientôt",
+        html,
+        has_link="link" in parameters,
     )
 
 
@@ -182,6 +187,18 @@ def test_mails_leave_in_order(mailer: Mailer, smtp: OutboxSender, server: Server
     assert [one.rcpt_tos[0] for one in server.received] == ["a@b.fr", "b@b.fr", "c@b.fr"]
 
 
+def test_a_link_passes_what_nobody_waits_for(
+    mailer: Mailer, smtp: OutboxSender, server: Server, clock: FakeClock
+) -> None:
+    for name in ("a", "b"):
+        mailer.send(f"{name}@b.fr", "k", {"who": name})
+    clock.advance(timedelta(minutes=1))
+    mailer.send("lea@b.fr", "k", {"who": "lea", "link": "https://portail.example"})
+
+    assert smtp.send_waiting() == 3
+    assert [one.rcpt_tos[0] for one in server.received] == ["lea@b.fr", "a@b.fr", "b@b.fr"]
+
+
 def test_a_stopping_worker_begins_no_mail(mailer: Mailer, smtp: OutboxSender) -> None:
     mailer.send("a@b.fr", "k", {"who": "a"})
 
@@ -199,7 +216,24 @@ def test_what_the_server_refuses_for_good_is_given_up(
     assert smtp.send_waiting() == 0
     (mail,) = rows(database)
     assert (mail.state, mail.attempts, mail.last_error) == ("dead", 1, "550 No such user")
-    assert (mail.text, mail.html) == ("", None)
+    assert mail.cause == "unknown-address"
+    assert mail.text.startswith("Bonjour Léa"), "somebody may correct the cause and send it again"
+
+
+def test_a_link_is_not_kept_once_its_mail_is_given_up(
+    database: Database, clock: FakeClock, smtp: OutboxSender, server: Server
+) -> None:
+    words = MailText("Mot de passe", "https://x/jeton", "<p>https://x/jeton</p>", has_link=True)
+    Mailer(database, clock, lambda _kind, _parameters: words).send("lea@b.fr", "k", {})
+    server.rcpt = "451 Later"
+    smtp.send_waiting()
+    assert "jeton" in rows(database)[0].text, "it will be tried again"
+    clock.advance(timedelta(minutes=1))
+    server.rcpt = "550 No such user"
+    smtp.send_waiting()
+
+    (mail,) = rows(database)
+    assert (mail.state, mail.text, mail.html) == ("dead", "", None)
 
 
 @pytest.mark.parametrize("step", ["rcpt", "data"])
@@ -226,17 +260,19 @@ def test_what_the_server_postpones_is_tried_later_and_holds_nobody_up(
     assert [one.rcpt_tos[0] for one in server.received] == ["max@b.fr", "lea@b.fr"]
 
 
-def test_a_mail_is_given_up_after_ten_refusals(
+def test_a_mail_is_given_up_after_twenty_refusals(
     mailer: Mailer, smtp: OutboxSender, server: Server, database: Database, clock: FakeClock
 ) -> None:
     mailer.send("lea@b.fr", "k", {"who": "Léa"})
     server.data = "452 Later"
-    for _ in range(10):
+    begun = clock.now()
+    while rows(database)[0].state == "waiting":
         smtp.send_waiting()
-        clock.advance(timedelta(hours=6))
+        clock.advance(rows(database)[0].next_try_at - clock.now())
 
     (mail,) = rows(database)
-    assert (mail.state, mail.attempts) == ("dead", 10)
+    assert (mail.state, mail.attempts, mail.last_error) == ("dead", 20, "452 Later")
+    assert timedelta(days=2) < clock.now() - begun < timedelta(days=4), "a week-end at the least"
 
 
 @pytest.mark.parametrize("rcpt", ["250 OK", "550 No such user"])
@@ -282,7 +318,9 @@ def test_an_outage_gives_up_no_mail_and_costs_one_try_a_round(
     mailer.send("lea@b.fr", "k", {"who": "Léa"})
     mailer.send("max@b.fr", "k", {"who": "Max"})
     assert down.send_waiting() == 0
-    assert [one.attempts for one in rows(database)] == [1, 0]
+    first, second = rows(database)
+    assert (first.cause, first.attempts) == ("unreachable", 0), "an outage counts against no mail"
+    assert second.cause is None
 
     for _ in range(30):
         clock.advance(timedelta(hours=6))
@@ -291,9 +329,50 @@ def test_an_outage_gives_up_no_mail_and_costs_one_try_a_round(
 
     controller = Controller(server, hostname="127.0.0.1", port=port)
     controller.start()
-    clock.advance(timedelta(hours=6))
-    assert down.send_waiting() == 2
+    clock.advance(timedelta(minutes=1))
+    assert down.send_waiting() == 2, "a minute after the end of the longest outage"
     controller.stop()
+
+
+def test_while_nobody_answers_nobody_is_asked_all_the_time(
+    mailer: Mailer, sender_of: SenderOf, clock: FakeClock
+) -> None:
+    asked: list[str] = []
+
+    class Closed:
+        def send(self, mail: Outgoing) -> None:
+            asked.append(mail.recipient)
+            raise Unreachable("closed")
+
+        def check(self) -> None:
+            raise AssertionError
+
+    for number in range(100):
+        mailer.send(f"{number}@b.fr", "k", {"who": "x"})
+    sender = sender_of(Closed())
+    for _ in range(300):
+        sender.send_waiting()
+        clock.advance(timedelta(seconds=1))
+    assert 5 < len(asked) <= 12, "1, 2, 4… at most 60 seconds apart"
+
+
+def test_a_mail_that_breaks_every_connection_is_given_up_and_holds_nobody_up_for_long(
+    mailer: Mailer, smtp: OutboxSender, server: Server, database: Database, clock: FakeClock
+) -> None:
+    mailer.send("poison@b.fr", "k", {"who": "Léa"})
+    server.drop = True
+    smtp.send_waiting()
+    server.drop = False
+    mailer.send("max@b.fr", "k", {"who": "Max"})
+    clock.advance(timedelta(seconds=1))
+    assert smtp.send_waiting() == 1
+    server.drop = True
+    for _ in range(60):
+        clock.advance(timedelta(hours=6))
+        smtp.send_waiting()
+    poison, other = rows(database)
+    assert (poison.state, poison.cause, poison.attempts) == ("dead", "interrupted", 20)
+    assert other.state == "sent"
 
 
 def test_an_address_that_breaks_the_header_is_given_up(
@@ -323,6 +402,7 @@ def test_a_defect_on_one_mail_does_not_hold_up_the_others(
 
     assert sender_of(Broken()).send_waiting() == 1
     first, second = rows(database)
+    assert first.cause == "defect"
     assert (first.state, first.last_error) == ("waiting", "ZeroDivisionError: ")
     assert second.state == "sent"
 
@@ -356,7 +436,7 @@ KILLED = """
 import os, signal, sys
 from datetime import datetime
 from idp.db import Database
-from idp.mail import OutboxSender
+from idp.mail_sender import OutboxSender
 class Clock:
     def now(self): return datetime.fromisoformat(sys.argv[2])
 class Transport:

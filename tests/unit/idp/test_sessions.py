@@ -7,10 +7,11 @@ from sqlalchemy import event, select
 from idp.audit import AuditEvent, AuditLog
 from idp.context import Origin, acting
 from idp.db import Database
-from idp.errors import SessionEnded
+from idp.errors import NotFound, SessionEnded
+from idp.records import OpenSession
 from idp.sessions.sso import SsoSessions
-from idp.sessions.tables import SpSessionRow, SsoSessionRow
-from idp.sessions.tokens import hashed
+from idp.sessions.tables import SpSessionRow, SsoSessionRow, TaskRow
+from idp.sessions.tokens import hashed, public_id
 from idp.types import AuthnContext, NameID, NameIDFormat, SpSession, SsoSession, Subject
 from idp.worker import purge
 from tests.common.clock import FakeClock
@@ -63,10 +64,10 @@ def test_a_session_knows_where_it_was_opened(sessions: SsoSessions, clock: FakeC
     start(sessions)
     start(sessions, MAX)
 
-    first, second = sessions.open_sessions("lea")
+    second, first = sessions.of_subject("lea")
     assert first.address == "192.0.2.7"
     assert first.user_agent == "N" + "a" * 255
-    assert second.session.started_at - first.session.started_at == timedelta(minutes=1)
+    assert second.started_at - first.started_at == timedelta(minutes=1)
 
 
 def test_an_idle_session_is_over(sessions: SsoSessions, clock: FakeClock) -> None:
@@ -76,7 +77,7 @@ def test_an_idle_session_is_over(sessions: SsoSessions, clock: FakeClock) -> Non
     clock.advance(timedelta(seconds=1))
 
     assert sessions.find(token) is None
-    assert sessions.open_sessions("lea") == ()
+    assert sessions.of_subject("lea") == ()
 
 
 def test_use_keeps_a_session_until_its_lifetime_ends(
@@ -318,3 +319,103 @@ def test_a_new_sign_in_of_somebody_else_takes_nothing_over(sessions: SsoSessions
     assert found is not None
     assert sessions.sp_sessions(found) == ()
     assert sessions.sp_sessions(old) == ()
+
+
+# --- what its owner sees and closes ------------------------------------------------------------
+
+
+def test_the_list_names_no_token_and_no_key(sessions: SsoSessions) -> None:
+    token, mine = start(sessions)
+    start(sessions)
+    listed = sessions.of_subject("lea", current=mine)
+    assert sorted(one.current for one in listed) == [False, True]
+    assert len({one.public_id for one in listed}) == 2
+    for one in listed:
+        assert token not in str(one)
+        assert mine.key not in str(one)
+        assert sessions.find(one.public_id) is None
+
+
+def test_the_latest_used_comes_first_and_the_list_is_bounded(
+    sessions: SsoSessions, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, old = start(sessions)
+    clock.advance(timedelta(minutes=5))
+    start(sessions)
+    clock.advance(timedelta(minutes=5))
+    sessions.touch(old)
+    assert sessions.of_subject("lea")[0].started_at == old.started_at
+    monkeypatch.setattr("idp.sessions.sso.MOST_LISTED", 1)
+    assert len(sessions.of_subject("lea")) == 1
+
+
+def test_those_that_are_over_are_listed_when_asked_for(sessions: SsoSessions) -> None:
+    _, one = start(sessions)
+    sessions.end(one.subject_id, reason="account-locked")
+    assert sessions.of_subject("lea") == ()
+    (ended,) = sessions.of_subject("lea", ended=True)
+    assert ended.ended_at is not None
+
+
+def test_closing_another_session_ends_it_and_what_it_opened(
+    sessions: SsoSessions, database: Database
+) -> None:
+    mine_token, mine = start(sessions)
+    other_token, other = start(sessions)
+    third_token, _ = start(sessions)
+    sessions.record(mine, sp_session(mine))
+    sessions.record(other, sp_session(other, OTHER_SP, "_o"))
+    public = next(one.public_id for one in sessions.of_subject("lea") if _is(one, other))
+
+    sessions.close_other(mine, public)
+
+    assert sessions.find(other_token) is None
+    assert sessions.find(mine_token)
+    assert sessions.find(third_token)
+    assert [one.entity_id for one in sessions.sp_sessions(mine)] == [SP]
+    assert sessions.sp_sessions(other) == ()
+    with database.reading() as reading:
+        told = reading.scalars(select(TaskRow)).all()
+        assert [(task.entity_id, task.session_indexes) for task in told] == [(OTHER_SP, ["_o"])]
+    assert journal(database) == [("session.ended", "lea", {"reason": "closed"})]
+
+    sessions.close_other(mine, public)
+    assert len(journal(database)) == 1, "closed once"
+
+
+def test_nobody_closes_another_persons_session_nor_his_own_from_the_list(
+    sessions: SsoSessions, database: Database
+) -> None:
+    token, mine = start(sessions)
+    foreign_token, foreign = start(sessions, MAX)
+    (his,) = sessions.of_subject("max")
+    (own,) = sessions.of_subject("lea")
+    for public in (his.public_id, own.public_id, foreign.key, foreign_token, "", "x" * 999):
+        with pytest.raises(NotFound):
+            sessions.close_other(mine, public)
+    assert sessions.find(foreign_token)
+    assert sessions.find(token)
+    assert journal(database) == []
+
+
+def test_all_the_others_are_closed_at_once(sessions: SsoSessions, database: Database) -> None:
+    token, mine = start(sessions)
+    others = [start(sessions) for _ in range(3)]
+    foreign_token, _ = start(sessions, MAX)
+    sessions.record(mine, sp_session(mine))
+    for number, (_, other) in enumerate(others):
+        sessions.record(other, sp_session(other, OTHER_SP, f"_{number}"))
+
+    sessions.close_others(mine)
+
+    assert [one.current for one in sessions.of_subject("lea", current=mine)] == [True]
+    assert sessions.find(token)
+    assert sessions.find(foreign_token)
+    assert len(sessions.sp_sessions(mine)) == 1
+    assert all(sessions.sp_sessions(other) == () for _, other in others)
+    sessions.close_others(mine)
+    assert journal(database) == [("session.ended", "lea", {"reason": "closed"})]
+
+
+def _is(listed: OpenSession, session: SsoSession) -> bool:
+    return listed.public_id == public_id(session.key)

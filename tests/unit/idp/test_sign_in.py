@@ -113,7 +113,7 @@ def test_the_right_password_opens_a_session(
     assert found.subject_id == "lea"
     assert found.authn_context == AuthnContext.PASSWORD_PROTECTED_TRANSPORT
     assert signed_in.subject == LEA
-    (opened,) = sessions.open_sessions("lea")
+    (opened,) = sessions.of_subject("lea")
     assert (opened.address, opened.user_agent) == ("192.0.2.1", "Navigateur")
     assert events(database) == [("sign-in.success", "lea", "192.0.2.1", "lea", {})]
 
@@ -262,7 +262,7 @@ def test_session_and_journal_are_one_transaction(
     with pytest.raises(RuntimeError):
         sign_in()
 
-    assert sessions.open_sessions("lea") == ()
+    assert sessions.of_subject("lea") == ()
     assert events(database) == []
 
 
@@ -284,7 +284,7 @@ def test_a_password_changed_while_the_old_one_was_checked_opens_nothing(
     with pytest.raises(BadCredentials):
         sign_in()
 
-    assert sessions.open_sessions(LEA.id) == ()
+    assert sessions.of_subject(LEA.id) == ()
     with database.reading() as reading:
         codes = list(reading.scalars(select(AuditEvent.code)))
     assert codes == ["sign-in.failure"]

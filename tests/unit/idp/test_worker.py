@@ -26,7 +26,13 @@ def test_each_job_runs_once(services: Services) -> None:
     services.core.mailer.send(
         "lea@b.fr",
         "account-created",
-        {"given_name": "Léa", "sn": "Martin", "mail": "lea@b.fr", "structure": "a / b"},
+        {
+            "given_name": "Léa",
+            "sn": "Martin",
+            "mail": "lea@b.fr",
+            "structure": "a",
+            "confirmed": True,
+        },
     )
     actors: list[str] = []
     Worker(services, [Job("more", SECOND, lambda: actors.append(origin().actor))]).run(once=True)

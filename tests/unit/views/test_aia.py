@@ -84,6 +84,10 @@ def test_its_time_ends_at_the_moment_that_the_session_says(
 def test_the_menu_signs_out_of_where_one_is(app: TestApp) -> None:
     inside = enter(app).follow()
     assert menu(inside)["Déconnexion"] == "/aia/deconnexion"
+    for path in (menu(inside)["Profil"], "/profil/photo?retour=aia"):
+        page = app.get(path, status=200)
+        assert "page-aia" in page.html.body["class"], path
+        assert menu(page)["Déconnexion"] == "/aia/deconnexion", path
     assert menu(app.get("/"))["Déconnexion"] == "/deconnexion"
     assert menu(app.get("/profil"))["Déconnexion"] == "/deconnexion"
 

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from webtest import TestApp
@@ -96,6 +97,47 @@ def test_the_page_shows_a_mail_and_escapes_it(visitor: TestApp, settings: Settin
     assert 'href="http://localhost:6543/premiere-visite"' in page.text
     assert "zoe@ville.example" in page.text
     assert page.headers["Cache-Control"].startswith("no-store")
+
+
+def test_a_flowed_text_is_joined_again() -> None:
+    message = EmailMessage()
+    message.set_content("Une ligne \nqui continue.\n\nFin\n", params={"format": "flowed"})
+    assert parse(message.as_bytes()).paragraphs == (("Une ligne qui continue.",), ("Fin",))
+
+
+def test_the_page_of_a_mail_is_shown_where_nothing_runs(
+    visitor: TestApp, settings: Settings
+) -> None:
+    write(settings.var / "mails", "a-1.eml", subject="Objet", text="<script>alert(1)</script>")
+    page = visitor.get("/demo/courriels", status=200)
+    frame = page.html.find("iframe")
+    assert frame["src"] == "/demo/courriels/a-1"
+    assert "allow-scripts" not in frame["sandbox"]
+    assert "allow-same-origin" not in frame["sandbox"]
+    assert "frame-src 'self'" in page.headers["Content-Security-Policy"]
+
+    shown = visitor.get(frame["src"], status=200)
+    policy = shown.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox allow-popups" in policy
+    assert "script-src" not in policy
+    assert "allow-scripts" not in policy
+    assert shown.headers["X-Frame-Options"] == "SAMEORIGIN"
+
+
+@pytest.mark.parametrize("name", ["aucun", "..%2Fsecret", "%2E%2E%2Fmails%2Fa", "a.eml", "é"])
+def test_no_other_file_is_a_mail(visitor: TestApp, settings: Settings, name: str) -> None:
+    write(settings.var / "mails", "a.eml", subject="Objet", text="x")
+    (settings.var / "secret.eml").write_bytes(b"Subject: secret\r\n\r\nsecret")
+    visitor.get(f"/demo/courriels/{quote(name, safe='%')}", status=404)
+
+
+def test_a_mail_without_a_page_has_none(visitor: TestApp, settings: Settings) -> None:
+    folder = settings.var / "mails"
+    folder.mkdir(parents=True)
+    (folder / "a.eml").write_bytes(b"Subject: x\r\n\r\nBonjour\r\n")
+    assert visitor.get("/demo/courriels").html.find("iframe") is None
+    visitor.get("/demo/courriels/a", status=404)
 
 
 def test_the_empty_page_says_what_to_do(visitor: TestApp) -> None:

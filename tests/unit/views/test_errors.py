@@ -4,6 +4,8 @@ import io
 import json
 
 import pytest
+from pyramid.httpexceptions import status_map
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from webtest import TestApp
 
@@ -11,16 +13,24 @@ from idp import errors, log
 from idp.db import GONE
 from idp.services import Services
 from tests.unit.views.conftest import sign_in
+from views.errors import PAGES
 from views.forms import FormRefused
 
 SECRET_CAUSE = "the-precise-cause"
+OF_THEIR_OWN = {
+    errors.Throttled,
+    errors.UnknownFlow,
+    errors.PasswordOutgrown,
+    errors.LinkRefused,
+}
+"""They lead to pages of their own, or say more."""
 
 
 def every_error() -> list[type[errors.ConvergencesError]]:
     found = [errors.ConvergencesError]
     for parent in found:
         found.extend(parent.__subclasses__())
-    return [kind for kind in found if kind not in {errors.Throttled, errors.UnknownFlow}]
+    return [kind for kind in found if kind not in OF_THEIR_OWN]
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, services: Services, error: Exception) -> None:
@@ -131,6 +141,75 @@ def test_the_text_says_to_begin_again_only_where_that_helps() -> None:
     for kind in protocol:
         assert ("Revenez à l'application et recommencez" in kind.public_text) is (kind in again)
         assert ("Recommencer n'y changera rien" in kind.public_text) is (kind not in again)
+
+
+ON_THE_TABLE = [400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 422, 429, 500, 502, 503, 504]
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("status", [*ON_THE_TABLE, 406, 501])
+def test_each_status_has_its_page_in_plain_french(
+    app: TestApp, services: Services, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """What happened, what to do, who can help, and the reference; codes are for programs."""
+    sign_in(app, "agent@ville.example")
+    broken(monkeypatch, services, status_map[status](SECRET_CAUSE))
+    page = app.get("/", status=status)
+    told = PAGES.get(status) or PAGES[500 if status >= 500 else 400]
+    main = page.html.select_one("main")
+    assert main.h1.text == told.heading
+    for said in (told.text, told.advice):
+        assert said in main.text
+        assert said.endswith(".")
+    assert main.select_one(".people a[href^=mailto]"), "by name, to somebody who is signed in"
+    assert main.code.text == page.headers["X-Request-Id"]
+    assert str(status) not in main.text.replace(main.code.text, "")
+    assert SECRET_CAUSE not in page.text
+
+
+def test_the_table_is_complete() -> None:
+    assert sorted(PAGES) == ON_THE_TABLE
+    assert len({told.text for told in PAGES.values()}) == len(PAGES) - 1, "503 and 504 say the same"
+
+
+def test_a_stranger_is_told_of_the_correspondant(app: TestApp, services: Services) -> None:
+    main = app.get("/nulle-part", status=404).html.select_one("main")
+    assert main.select_one(".people") is None
+    mail = services.settings.organization.correspondant
+    assert main.select_one(f'a[href="mailto:{mail}"]')
+
+
+@pytest.mark.usefixtures("agent")
+def test_whoever_can_help_is_not_asked_of_a_database_that_is_gone(
+    app: TestApp, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(app, "agent@ville.example")
+    broken(monkeypatch, services, OperationalError("SELECT", {}, Exception()))
+
+    def gone(subject_id: str) -> tuple[()]:
+        raise OperationalError(subject_id, {}, Exception())
+
+    monkeypatch.setattr(services.directory, "referents", gone)
+    assert "correspondant" in app.get("/", status=503).html.select_one("main").text
+    assert "correspondant" in app.get("/nulle-part", status=404).html.select_one("main").text
+
+
+@pytest.mark.parametrize(
+    ("accept", "json"),
+    [
+        ("application/json", True),
+        ("application/json, text/html;q=0.5", True),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
+        ("*/*", False),
+        ("image/webp", False),
+    ],
+)
+def test_a_program_that_asks_for_json_gets_it(app: TestApp, accept: str, *, json: bool) -> None:
+    answer = app.get("/nulle-part", headers={"Accept": accept}, status=404)
+    assert (answer.content_type == "application/json") is json
+    if json:
+        request_id = answer.headers["X-Request-Id"]
+        assert answer.json == {"error": "Cette page n'existe pas", "request_id": request_id}
 
 
 def test_an_unknown_address_is_404(app: TestApp) -> None:

@@ -48,6 +48,10 @@ def test_a_recorded_audit_is_read(own: Settings, tmp_path: Path) -> None:
         json.dumps(AUDIT | {"state": "très conforme"}),
         json.dumps(AUDIT | {"audited_on": "hier"}),
         json.dumps({"state": "non conforme"}),
+        json.dumps(AUDIT | {"rate": 101}),
+        json.dumps(AUDIT | {"rate": "78"}),
+        json.dumps(AUDIT | {"tools": "axe"}),
+        json.dumps(AUDIT | {"established_on": "demain"}),
     ],
 )
 def test_a_record_that_cannot_be_understood_refuses_to_start(
@@ -56,6 +60,36 @@ def test_a_record_that_cannot_be_understood_refuses_to_start(
     (tmp_path / "accessibilite.json").write_text(wrong)
     with pytest.raises(ConfigurationError, match=r"accessibilite\.json"):
         read(own)
+
+
+def test_the_declaration_has_every_section_that_the_rgaa_asks_for(
+    own: Settings, services: Services, tmp_path: Path
+) -> None:
+    more = {
+        "established_on": "2026-11-21",
+        "disproportionate": ["Une carte"],
+        "exempt": ["Un vieux PDF"],
+        "technologies": ["HTML"],
+        "environments": ["Firefox et NVDA"],
+        "tools": ["axe"],
+        "pages": ["Connexion"],
+    }
+    for audit in (None, AUDIT | more):
+        if audit is not None:
+            (tmp_path / "accessibilite.json").write_text(json.dumps(audit))
+        core = replace(services.core, settings=own)
+        main = TestApp(make_app(own, replace(services, core=core))).get("/accessibilite").html.main
+        assert [heading.text for heading in main.select("h2")] == [
+            "État de conformité",
+            "Résultats des tests",
+            "Contenus non accessibles",
+            "Établissement de cette déclaration d'accessibilité",
+            "Retour d'information et contact",
+            "Voies de recours",
+        ]
+    lines = [line.text for line in main.select("li")]
+    assert {line for lines in more.values() if isinstance(lines, list) for line in lines} < {*lines}
+    assert "établie le 21/11/2026" in main.text
 
 
 def test_the_text_of_the_operator_replaces_ours(own: Settings, tmp_path: Path) -> None:

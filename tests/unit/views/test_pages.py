@@ -17,6 +17,9 @@ PUBLIC = [
     "/donnees-personnelles",
     "/mentions-legales",
     "/aide/erreur",
+    "/guide-utilisateur",
+    "/contact",
+    "/plan-du-site",
 ]
 PERSONAL = ["/", "/profil", "/deconnexion"]
 
@@ -37,7 +40,9 @@ def check(response: TestResponse) -> None:
     for target in re.findall(r'(?:for|aria-labelledby|aria-describedby)="([^"]+)"', html):
         assert set(target.split()) <= set(ids)
     assert "Accessibilité&nbsp;: non conforme" in html
-    assert "Mentions légales" in html
+    foot = response.html.select_one(".foot-links").text
+    for name in ("Guide utilisateur", "Données personnelles", "Mentions légales", "Contact"):
+        assert name in foot
     assert "unsafe" not in response.headers["Content-Security-Policy"]
 
 
@@ -67,7 +72,8 @@ def test_a_page_of_a_signed_in_person(app: TestApp, path: str) -> None:
 @pytest.mark.parametrize("path", PERSONAL)
 def test_a_stranger_is_led_to_the_sign_in_page(app: TestApp, path: str) -> None:
     response = app.get(path, status=303)
-    assert response.location == "http://localhost:6543/connexion"
+    assert response.location.partition("?")[0] == "http://localhost:6543/connexion"
+    assert ("suite=" in response.location) is (path == "/profil"), "the portal is next anyway"
 
 
 @pytest.mark.usefixtures("agent")
@@ -114,7 +120,7 @@ def test_the_profile_lists_structures_and_roles(app: TestApp) -> None:
     html = app.get("/profil").html
     assert "cig-pc / Ville <A>" in [fact.text for fact in html.select(".facts dd")]
     row = [cell.text for cell in html.select(".table tbody tr")[0].find_all(["th", "td"])]
-    assert row == ["BIP", "Lecteur", "cig-pc / Ville <A>"]
+    assert row == ["BIP", "Lecteur"], "where one structure is all, it is said once"
 
 
 @pytest.mark.usefixtures("agent")
@@ -181,6 +187,7 @@ def test_the_choice_of_a_structure_and_the_refusal(app: TestApp) -> None:
         sign_out_under_way=False,
         application_label="BIP",
         entitlements=(entitlement,),
+        names={"cig-pc / Ville <A>": "Ville <A>"},
         flow="f-1",
         notice=None,
     )
@@ -198,9 +205,10 @@ def test_the_choice_of_a_structure_and_the_refusal(app: TestApp) -> None:
         application_label="BIP",
         referents=(Referent("Rita Referent", "ref@ville.example"),),
         closed_message=None,
+        notice=None,
         request_id="abc123",
     )
-    for said in ("BIP", "Rita Referent", "mailto:ref@ville.example", "abc123"):
+    for said in ("BIP", "Rita Referent", "mailto:ref@ville.example", "abc123", "/ask_access"):
         assert said in refused
 
 
@@ -208,6 +216,8 @@ class Rendering:
     """The little of a request that a template asks for."""
 
     csrf_token = "csrf"
+    method = "GET"
 
-    def route_path(self, name: str) -> str:
+    def route_path(self, name: str, **more: object) -> str:
+        del more
         return f"/{name}"

@@ -236,8 +236,24 @@ def test_a_cookie_that_cannot_be_read_keeps_nobody_out(app: TestApp, name: str, 
 def test_a_form_from_elsewhere_is_refused(app: TestApp) -> None:
     app.get("/connexion")
     values = {"login": "agent@ville.example", "password": PASSWORD}
-    app.post("/connexion", values, status=400)
+    answer = app.post("/connexion", values, status=303)
+    assert answer.location.endswith("/connexion?avis=recommencer")
     assert "convergences" not in app.cookies
+    assert "restée ouverte trop longtemps" in answer.follow().text
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_browser_without_cookies_is_told_so(app: TestApp) -> None:
+    """No script is needed for it: the form comes back without its cookie, and so does the page."""
+    form = app.get("/connexion?flow=abc").forms["formulaire"]
+    form["login"], form["password"] = "agent@ville.example", PASSWORD
+    app.reset()
+    answer = form.submit(status=303)
+    assert "flow=abc" in answer.location
+    app.reset()
+    page = app.get(answer.location, status=200)
+    assert "refuse les cookies" in page.text
+    assert page.forms["formulaire"]["password"].value == ""
 
 
 @pytest.mark.usefixtures("agent")

@@ -17,7 +17,7 @@ from tests.common.fake_sp import FakeSP
 from tests.common.memory_directory import MemoryDirectory
 from tests.unit.views.conftest import ENTITY_ID, sign_in
 from tests.unit.views.test_pages import check
-from views.login.sign_out import in_words
+from views.times import in_words
 
 BASE = "http://localhost:6543"
 DONE = f"{BASE}/deconnexion/terminee"

@@ -49,5 +49,16 @@ for (const menu of document.querySelectorAll("details.menu")) {
   });
 }
 
+// Without cookies nobody can be recognised: said before anything is typed.
+if (!navigator.cookieEnabled) {
+  document.querySelector("[data-cookies]")?.removeAttribute("hidden");
+}
+
+// The answer to what was posted stands in the history as the form's own page: coming back to it, or
+// reloading it, asks for that page, and not whether to send everything once more.
+if (document.documentElement.dataset.answers) {
+  history.replaceState(history.state, "", document.documentElement.dataset.answers);
+}
+
 // After a refused form, start reading at what is to be corrected.
 document.getElementById("erreurs")?.focus();

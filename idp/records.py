@@ -1,0 +1,56 @@
+"""What is recorded about a person, as he may read it himself. Frozen, as :mod:`idp.types`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """An event of the journal, as the person it happened to may read it."""
+
+    at: datetime
+    code: str
+    actor: str
+    address: str
+    entity_id: str | None
+    target: str | None
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class MailNote:
+    """That a mail was queued or sent; its texts are nobody's business but its reader's."""
+
+    kind: str
+    subject: str
+    state: str
+    created_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session as its owner sees it in his list.
+
+    ``public_id`` names it in a form: neither the token nor what the database knows it by can be
+    had from it. ``ended_at`` is set when it is over.
+    """
+
+    public_id: str
+    user_agent: str
+    address: str
+    started_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonym:
+    """By which persistent identifier one SP knows the person."""
+
+    entity_id: str
+    value: str
+    created_at: datetime

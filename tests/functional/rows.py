@@ -1,0 +1,118 @@
+"""What the rows of :mod:`tests.functional.test_permissions` send, and whom they concern."""
+
+from collections.abc import Callable
+from secrets import token_hex
+
+from lxml import etree
+from sqlalchemy import func, select, update
+
+from directory.authorisation import OPERATOR
+from directory.models import Account
+from directory.services import build
+from directory.services.access_requests import AccessRequests
+from directory.services.accounts import Person
+from idp.mail import MailState, OutboxMail
+from idp.messages import AcceptedRequest
+from tests.common.fake_slo import envelope, logout_request
+from tests.common.fake_sp import SAML, Received
+from tests.functional.conftest import PASSWORD, World
+
+BASE = "http://localhost:6543"
+
+Filler = Callable[[World], str]
+
+
+def a_flow(world: World) -> str:
+    """A sign-on at Net-CAP that waits."""
+    sp = world.sps["net-cap"]
+    return world.services.authn_requests.hold(
+        AcceptedRequest(sp.entity_id, sp.acs, world.now, message_id=f"_{token_hex(8)}")
+    )
+
+
+def a_query(world: World) -> str:
+    """An AuthnRequest of Net-CAP by Redirect."""
+    sp = world.sps["net-cap"]
+    return sp.redirect_query(sp.authn_request(now=world.now))
+
+
+def a_message(world: World) -> str:
+    """An AuthnRequest of Net-CAP by POST."""
+    sp = world.sps["net-cap"]
+    return sp.post_form(sp.authn_request(now=world.now))["SAMLRequest"]
+
+
+def a_logout_request(world: World, path: str = "/saml/slo") -> etree._Element:
+    """A LogoutRequest of BIP's, which signs, for a session that nobody has."""
+    nobody = Received("nobody", "", {}, "_0", "", world.now, None, None, etree.Element("x"))
+    request = logout_request(
+        world.sps["bip"], nobody, now=world.now, indexes=(), Destination=BASE + path
+    )
+    del request.find(f"{{{SAML}}}NameID").attrib["Format"]
+    return request
+
+
+def a_logout(world: World) -> str:
+    """That by Redirect."""
+    return world.sps["bip"].redirect_query(a_logout_request(world))
+
+
+def a_logout_message(world: World) -> str:
+    """That by POST."""
+    return world.sps["bip"].post_form(a_logout_request(world))["SAMLRequest"]
+
+
+def a_soap_logout(world: World) -> str:
+    """That by SOAP."""
+    request = a_logout_request(world, "/saml/slo/soap")
+    world.sps["bip"].sign(request)
+    return envelope(request).decode()
+
+
+def a_membership(world: World) -> str:
+    """The agent's own."""
+    return world.memberships["agent/vitry"]
+
+
+def an_access_request(world: World) -> str:
+    """What the person without a role asks of her référent: BIP."""
+    requests = AccessRequests(world.services.core)
+    asker = world.people["sansdroit"]
+    if not requests.own(asker):
+        (place,) = requests.workplaces(asker)
+        requests.ask(asker, place.membership_id, "bip", "Je reprends les écoles.")
+    return requests.own(asker)[0].id
+
+
+def a_dead_mail(world: World) -> str:
+    """A mail that was given up."""
+    mail = {"given_name": "Léa", "sn": "Noël", "mail": "lea@demo.example"}
+    world.services.core.mailer.send("lea@demo.example", "password-changed", mail)
+    with world.services.db.unit_of_work() as session:
+        session.execute(update(OutboxMail).values(state=MailState.DEAD))
+        return str(session.scalars(select(func.max(OutboxMail.id))).one())
+
+
+def add_administrators(world: World) -> None:
+    """A correspondant, and everybody of Vitry in the SQL directory under the same subject id.
+
+    What a person does with his own account and what is done in the AIA are the SQL directory's.
+    """
+    directory = world.directory
+    subject = directory.add_account(
+        "correspondant@demo.example", "Céline", "Huet", password=PASSWORD
+    )
+    world.people["correspondant"] = subject
+    directory.add_membership(subject, "vitry")
+    services = build(world.services.core)
+    services.structures.add(OPERATOR, "vitry", "Vitry")
+    services.applications.add(OPERATOR, "bip", "BIP")
+    services.applications.add_role(OPERATOR, "bip", "gest", "Gestionnaire")
+    for name in ("agent", "sansdroit", "referent", "correspondant"):
+        mail = f"{name}@demo.example"
+        services.accounts.add(OPERATOR, Person(mail, "Nom", "Prénom"), "vitry", no_mail=True)
+        with world.services.db.unit_of_work() as session:
+            known = update(Account).where(Account.mail == mail)
+            session.execute(known.values(subject_id=world.people[name]))
+    services.mandates.add(OPERATOR, "referent@demo.example", "vitry", ("bip",))
+    services.mandates.add_central(OPERATOR, "correspondant@demo.example")

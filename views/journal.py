@@ -1,0 +1,52 @@
+"""The events of the journal in words: those that happen to a person."""
+
+from collections.abc import Mapping
+
+OTHER = "Autre événement"
+
+WORDS: Mapping[str, str] = {
+    "access-request.granted": "Demande d'accès acceptée",
+    "access-request.made": "Demande d'accès envoyée",
+    "access-request.refused": "Demande d'accès refusée",
+    "access-request.withdrawn": "Demande d'accès retirée",
+    "account.created": "Compte créé",
+    "account.data-exported": "Copie de vos données téléchargée",
+    "account.deleted": "Compte mis à la corbeille",
+    "account.locked": "Compte verrouillé",
+    "account.password-refused": "Changement de mot de passe refusé",
+    "account.password-set": "Mot de passe choisi ou changé",
+    "account.photo-added": "Photo ajoutée",
+    "account.photo-changed": "Photo modifiée",
+    "account.photo-removed": "Photo supprimée",
+    "account.purged": "Compte effacé",
+    "account.restored": "Compte sorti de la corbeille",
+    "account.unlocked": "Compte déverrouillé",
+    "account.validity-changed": "Dates de validité du compte modifiées",
+    "assignment.dates-changed": "Dates d'un rôle modifiées",
+    "assignment.granted": "Rôle donné",
+    "assignment.withdrawn": "Rôle retiré",
+    "logout.asked": "Déconnexion demandée par une application",
+    "mandate.given": "Mandat donné",
+    "mandate.withdrawn": "Mandat retiré",
+    "membership.added": "Rattachement à une structure",
+    "membership.confirmed": "Rattachement confirmé",
+    "membership.removed": "Rattachement retiré",
+    "membership.restored": "Rattachement rétabli",
+    "membership.resumed": "Rattachement repris",
+    "membership.suspended": "Rattachement suspendu",
+    "password.link-made": "Lien créé pour choisir un mot de passe",
+    "password.link-refused": "Lien pour choisir un mot de passe refusé",
+    "problem.reported": "Problème signalé",
+    "session.ended": "Session terminée",
+    "sign-in.failure": "Connexion refusée",
+    "sign-in.password-outgrown": "Connexion refusée : mot de passe devenu trop court",
+    "sign-in.success": "Connexion",
+    "sign-on.declined": "Ouverture d'une application abandonnée ou impossible",
+    "sign-on.refused": "Ouverture d'une application refusée : aucun rôle",
+    "sign-on.success": "Ouverture d'une application",
+}
+
+
+def in_words(code: str) -> str:
+    """What happened."""
+    return WORDS.get(code, OTHER)
