@@ -16,6 +16,7 @@ from directory.services.lookup import (
     membership_target,
 )
 from directory.services.mandates import require_another_central
+from directory.services.role_news import RoleNews
 from directory.services.sp_sessions import end_sp_sessions
 from idp.errors import DirectoryError, NotAllowed, NotFound
 
@@ -39,6 +40,7 @@ class Bin:
 
     def __init__(self, core: "Core") -> None:
         self._core = core
+        self._news = RoleNews(core)
 
     def delete(self, actor: Actor, mail: str) -> Removal:
         """Remove a person from the actor's subtrees; the account goes with its last membership.
@@ -109,6 +111,7 @@ class Bin:
         end_sp_sessions(self._core, session, membership, "membership-removed")
         membership.deleted_at = now
         self._record("membership.removed", membership)
+        self._news.note_all(session, membership, granted=False)
 
     def _delete_account(
         self, session: Session, account: Account, memberships: list[Membership], now: datetime
@@ -152,6 +155,8 @@ class Bin:
                 public=f"Rien de {account.mail} n'est dans la corbeille.",
             )
         self._bring_back(memberships)
+        for membership in memberships:
+            self._news.note_all(session, membership, granted=True)
         return Removal(tuple(each.structure.label_path for each in memberships), account=False)
 
     def _bring_back(self, memberships: list[Membership]) -> None:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, or_, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from directory.models import Account, Membership, Role, RoleChange
+from directory.models import Account, Assignment, Membership, Role, RoleChange
 from directory.validity import account_usable
 from idp.db import UtcDateTime
 from idp.log import logger
@@ -66,6 +66,22 @@ class RoleNews:
                 at=self._core.clock.now(),
             )
         )
+
+    def note_all(self, session: Session, membership: Membership, *, granted: bool) -> None:
+        """Remember that every role of a membership went, or came back, with the membership."""
+        held = session.scalars(
+            select(Role)
+            .join(Assignment, Assignment.role_id == Role.id)
+            .where(
+                Assignment.membership_id == membership.id,
+                or_(
+                    Assignment.valid_until.is_(None),
+                    Assignment.valid_until > self._core.clock.now(),
+                ),
+            )
+        )
+        for role in held:
+            self.note(session, membership, role, granted=granted)
 
     def tell(self) -> int:
         """Mail everybody whose first change is old enough; how many mails, at most a batch.

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from directory.authorisation import OPERATOR
+from directory.authorisation import OPERATOR, Actor
 from directory.jobs import jobs
 from directory.models import Account, Membership, RoleChange
 from directory.services.assignments import Grant
@@ -82,6 +82,29 @@ def test_a_role_that_is_lost_is_told_and_one_that_came_and_went_is_not(
     clock.advance(GATHERED)
     assert news.tell() == 1
     assert "Rôles retirés :\n\n- BIP : Rôle r1" in texts(world)[1]
+
+
+def test_roles_that_went_with_a_membership_are_told_unless_it_comes_back(
+    world: World, news: RoleNews, clock: FakeClock, referent: Actor
+) -> None:
+    """The account lives on in another structure; an account that is deleted is told nothing."""
+    world.add(LEA, "b")
+    world.directory.memberships.confirm(OPERATOR, LEA, "b")
+    world.directory.assignments.assign(OPERATOR, grant("r1"), no_mail=True)
+    over = clock.now() + timedelta(minutes=1)
+    world.directory.assignments.assign(OPERATOR, grant("r2"), valid_until=over, no_mail=True)
+    clock.advance(timedelta(minutes=2))
+    world.directory.bin.delete(referent, LEA)
+    assert waiting(world) == 1
+    world.directory.bin.restore(referent, LEA)
+    clock.advance(GATHERED)
+    assert news.tell() == 0, "what came back to where it was is no news"
+    world.directory.bin.delete(referent, LEA)
+    clock.advance(GATHERED)
+    assert news.tell() == 1
+    (text,) = texts(world)
+    assert "Rôles retirés :\n\n- BIP : Rôle r1" in text
+    assert "Rôle r2" not in text, "it was over before"
 
 
 def test_dates_alone_a_wish_and_a_repeated_grant_are_no_news(world: World, news: RoleNews) -> None:
