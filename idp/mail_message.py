@@ -70,8 +70,10 @@ def octets(mail: Written, sender: str) -> bytes:
     not, which needs SMTPUTF8 anyway ([RFC6532] 3.2).
 
     Raises:
-        NotDelivered: it cannot be written (a line break in an address).
+        NotDelivered: it cannot be written (a line break in an address or in the subject).
     """
+    if mail.subject.splitlines() != [mail.subject]:  # the library takes one at the very end
+        raise unwritable(f"the subject {mail.subject!r} is not one line")
     recipient = envelope_address(mail.recipient)
     domain = envelope_address(parseaddr(sender)[1]).rpartition("@")[2]
     ascii_only = recipient.isascii()

@@ -5,7 +5,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from idp.mail_message import WIDTH, Written, envelope_address, flowed, octets, unflowed
@@ -90,6 +90,8 @@ def test_what_is_not_one_address_is_never_written(recipient: str) -> None:
 
 
 @given(st.text())
+@example("\n")
+@example("Rappel\n")
 def test_no_subject_adds_a_header(subject: str) -> None:
     try:
         message = read(replace(MAIL, subject=subject))
