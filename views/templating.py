@@ -5,7 +5,7 @@ page's also ``person`` (:mod:`views.person`).
 """
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -76,12 +76,17 @@ def furnish(
     def french_day(moment: datetime) -> str:
         return french_date(moment.astimezone(organization.time_zone))
 
+    def last_day(end: datetime) -> str:
+        """The last day of what ends at a moment, which is excluded."""
+        return french_day(end - timedelta(microseconds=1))
+
     filters: dict[str, Callable[..., str]] = {
         "full_name": full_name,
         "initials": initials,
         "photo_path": photo_path,
         "french_date": french_date,
         "french_day": french_day,
+        "last_day": last_day,
     }
     environment.filters.update(filters)
     environment.globals.update(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from directory.authorisation import OPERATOR
-from directory.commands.options import DAY, end_of, services_of, start_of
+from directory.commands.options import DAY, end_of, services_of, start_of, zone_of
 from directory.services.dates import Dates
 from directory.services.notices import NoticeLine
 from idp.asking import NoticeLevel
@@ -39,7 +39,7 @@ def notice_add(
     sign_in: bool,
 ) -> None:
     """Publier un avis."""
-    zone = cli.services.core.settings.organization.time_zone
+    zone = zone_of(cli)
     number = services_of(cli).notices.add(
         OPERATOR,
         text,

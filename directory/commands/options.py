@@ -74,26 +74,31 @@ class End(click.ParamType[date | NoEnd]):
         return DAY.convert(value, param, ctx)
 
 
-def start_of(day: date | None, zone: tzinfo = UTC) -> datetime | None:
+def start_of(day: date | None, zone: tzinfo) -> datetime | None:
     """Midnight in ``zone`` at the beginning of a day."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) if day else None
 
 
-def end_of(day: date | None, zone: tzinfo = UTC) -> datetime | None:
+def end_of(day: date | None, zone: tzinfo) -> datetime | None:
     """Midnight in ``zone`` at the end of a day, which is thus included."""
     return start_of(day + timedelta(days=1), zone) if day else None
 
 
-def new_start(day: date | None) -> datetime | Unchanged:
+def new_start(day: date | None, zone: tzinfo) -> datetime | Unchanged:
     """The beginning that ``--from`` gives; without the option it stays."""
-    return start_of(day) or UNCHANGED
+    return start_of(day, zone) or UNCHANGED
 
 
-def new_end(end: date | NoEnd | None) -> Change:
+def new_end(end: date | NoEnd | None, zone: tzinfo) -> Change:
     """The end that ``--until`` gives or takes away; without the option it stays."""
     if isinstance(end, NoEnd):
         return None
-    return end_of(end) or UNCHANGED
+    return end_of(end, zone) or UNCHANGED
+
+
+def zone_of(cli: "Cli") -> tzinfo:
+    """Where a day of the command line begins and ends: where people read it on the screens."""
+    return cli.services.core.settings.organization.time_zone
 
 
 def services_of(cli: "Cli") -> DirectoryServices:

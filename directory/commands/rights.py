@@ -17,6 +17,7 @@ from directory.commands.options import (
     new_start,
     services_of,
     start_of,
+    zone_of,
 )
 from directory.services.assignments import Grant
 
@@ -50,8 +51,13 @@ def application_schedule(
     cli: "Cli", code: str, from_: date | None, until: date | None, message: str
 ) -> None:
     """Dire quand une application est ouverte ; sans dates, toujours."""
+    zone = zone_of(cli)
     services_of(cli).applications.schedule(
-        OPERATOR, code, opens_at=start_of(from_), closes_at=end_of(until), message=message
+        OPERATOR,
+        code,
+        opens_at=start_of(from_, zone),
+        closes_at=end_of(until, zone),
+        message=message,
     )
     cli.say(f"Ouverture de l'application « {code} » enregistrée.")
 
@@ -96,11 +102,12 @@ def assign(
     until: date | NoEnd | None,
 ) -> None:
     """Affecter un rôle à une personne, dans une structure."""
+    zone = zone_of(cli)
     services_of(cli).assignments.assign(
         OPERATOR,
         Grant(email, structure, *role),
-        valid_from=new_start(from_),
-        valid_until=new_end(until),
+        valid_from=new_start(from_, zone),
+        valid_until=new_end(until, zone),
     )
     cli.say(f"Rôle {':'.join(role)} affecté à {email}.", _told(email, structure, role))
 
@@ -121,8 +128,9 @@ def unassign(
     """Retirer un rôle : aussitôt, à partir d'un jour (--from), ou après un jour (--until)."""
     if from_ and until:
         raise click.UsageError("Indiquez --from ou --until, pas les deux.")
+    zone = zone_of(cli)
     services_of(cli).assignments.unassign(
-        OPERATOR, Grant(email, structure, *role), at=start_of(from_) or end_of(until)
+        OPERATOR, Grant(email, structure, *role), at=start_of(from_, zone) or end_of(until, zone)
     )
     cli.say(f"Rôle {':'.join(role)} retiré à {email}.", _told(email, structure, role))
 
@@ -183,8 +191,14 @@ def mandate_add(  # noqa: PLR0913, PLR0917 - one parameter for each option
             raise click.UsageError("Un mandat de correspondant n'a pas de dates.")
         mandates.add_central(OPERATOR, email)
     else:
+        zone = zone_of(cli)
         mandates.add(
-            OPERATOR, email, root, codes, valid_from=new_start(from_), valid_until=new_end(until)
+            OPERATOR,
+            email,
+            root,
+            codes,
+            valid_from=new_start(from_, zone),
+            valid_until=new_end(until, zone),
         )
     cli.say(f"Mandat donné à {email}.", _mandate_told(email, root, codes))
 

@@ -7,7 +7,8 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import event, func, select, update
@@ -301,6 +302,18 @@ def test_each_access_says_who_gave_it(lea: Visitor) -> None:
     text = text_of(lea.app.get("/profil/acces"))
     assert text.count("Rémi FORT") == 4
     assert "Cig / Vitry" in text
+
+
+def test_the_last_day_of_an_access_is_the_one_that_was_given(lea: Visitor, town: Town) -> None:
+    """Its end is midnight in Paris; in the tables, and in UTC, that is another day."""
+    after_the_last = datetime(2027, 1, 1, tzinfo=ZoneInfo("Europe/Paris"))
+    grant = Grant("lea@demo.example", "vitry", "bip", "gest")
+    town.directory.assignments.assign(OPERATOR, grant, valid_until=after_the_last)
+    (told,) = {
+        each.text.strip()
+        for each in lea.app.get("/profil/acces").html.select('td[data-label="Jusqu\'au"]')
+    } - {"sans date de fin"}
+    assert told == "31/12/2026"
 
 
 def test_what_an_application_receives_is_what_sign_on_sends(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
+from zoneinfo import ZoneInfo
 
 import click
 import pytest
@@ -21,6 +22,7 @@ from idp.passwords import Passwords
 from idp.services import Services
 from idp.types import NotEntitled
 
+PARIS = ZoneInfo("Europe/Paris")
 ENTITIES = {
     code: f"https://{code}.example" for code in ("bip", "net-cotisations", "net-cap", "site")
 }
@@ -118,7 +120,7 @@ def test_the_opening_of_an_application(run: Runner, services: Services) -> None:
     with services.db.reading() as session:
         found = session.scalars(select(Application).where(Application.code == "vote")).one()
     assert (found.opens_at, found.closed_message) == (None, "Fini.")
-    assert found.closes_at == datetime(2020, 11, 21, tzinfo=UTC)
+    assert found.closes_at == datetime(2020, 11, 21, tzinfo=PARIS)
 
 
 def test_account_with_password(run: Runner, services: Services) -> None:
@@ -230,16 +232,17 @@ def test_show(run: Runner) -> None:
 
 @pytest.mark.parametrize("until", ["2026-11-25", "25/11/2026"])
 def test_dates_are_whole_days(run: Runner, services: Services, until: str) -> None:
+    """Of the organisation's clock, which the screens show: an end is not a day later there."""
     add(run, "one@ville.fr")
     role = ("one@ville.fr", "--structure", "a", "--role", "bip:lecteur")
     run.ok("assign", *role, "--from", "2026-11-20", "--until", until)
     assert held(services) == [
-        (datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 26, tzinfo=UTC))
+        (datetime(2026, 11, 20, tzinfo=PARIS), datetime(2026, 11, 26, tzinfo=PARIS))
     ]
     run.ok("unassign", *role, "--from", "24/11/2026")
-    assert held(services)[0][1] == datetime(2026, 11, 24, tzinfo=UTC)
+    assert held(services)[0][1] == datetime(2026, 11, 24, tzinfo=PARIS)
     run.ok("unassign", *role, "--until", "2026-11-22")
-    assert held(services)[0][1] == datetime(2026, 11, 23, tzinfo=UTC)
+    assert held(services)[0][1] == datetime(2026, 11, 23, tzinfo=PARIS)
     run.ok("unassign", *role)
     assert held(services) == []
     with pytest.raises(NotFound):
@@ -258,7 +261,7 @@ def test_end_is_kept_until_it_is_removed(run: Runner, services: Services, never:
     run.ok("application", "add", "cap", "CAP")
     role = ("one@ville.fr", "--structure", "a", "--role", "bip:lecteur")
     place = ("mandate", "add", "one@ville.fr", "--structure", "a", "--application")
-    start, end = datetime(2026, 11, 20, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)
+    start, end = datetime(2026, 11, 20, tzinfo=PARIS), datetime(2027, 1, 2, tzinfo=PARIS)
     run.ok("assign", *role, "--from", "2026-11-20", "--until", "2027-01-01")
     run.ok("assign", *role)
     assert held(services) == [(start, end)]
