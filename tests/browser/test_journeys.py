@@ -25,7 +25,6 @@ LABELS = {code: label for code, label, _ in DEMO_APPLICATIONS}
 WAYS = {
     "desktop": {"phone": False, "script": True},
     "phone": {"phone": True, "script": True},
-    "desktop-without-script": {"phone": False, "script": False},
     "phone-without-script": {"phone": True, "script": False},
 }
 

@@ -121,9 +121,17 @@ def test_the_four_applications_close_without_a_click(anyhow: Visit) -> None:
     expect(page).to_have_url(re.compile(re.escape(visit.demonstration.url("/connexion?suite="))))
 
 
-@pytest.mark.parametrize("name", DEMO_LABELS)
-def test_an_application_signs_out_everywhere(anyhow: Visit, name: str) -> None:
-    visit, page = anyhow, anyhow.page
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [
+        *(("desktop", name) for name in DEMO_LABELS),
+        ("phone", "net-cap"),
+        ("phone-without-script", "site"),
+    ],
+)
+def test_an_application_signs_out_everywhere(visitors: Visitors, way: str, name: str) -> None:
+    visit = visitors(**WAYS[way])
+    page = visit.page
     visit.sign_in(AGENT)
     others = [other for other in DEMO_LABELS if other != name]
     for each in (*others, name):
