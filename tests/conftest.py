@@ -31,9 +31,9 @@ HERE = Path(__file__).parent
 KEYS = HERE / "data" / "keys"
 
 # Where tests that ask for a database run on PostgreSQL too.
-ON_BOTH = ("attacks", "contract", "functional", "unit/directory", "unit/idp", "unit/metadata")
+ON_BOTH = ("contract", "functional", "unit/directory", "unit/idp", "unit/metadata")
 # Where the product runs in a process of its own, or coverage would only cost time.
-UNCOVERED = ("browser", "interop", "resilience")
+UNCOVERED = ("attacks", "browser", "interop", "resilience")
 
 # The environment of whoever runs the suite is not the suite's.
 for name in ("VAR", "DATABASE_URL", "PORT", "SP_PORT"):
