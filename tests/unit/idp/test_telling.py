@@ -388,7 +388,7 @@ def test_sps_that_drip_are_told_in_parallel_and_nobody_waits_long(
 def test_no_longer_than_the_limit_whatever_the_back_channel(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telling, "LIMIT", 0.2)
+    monkeypatch.setattr(telling, "LIMIT", 1.5)
     sp, leave = world.add("a", BOTH), Event()
 
     def slow(asked: etree._Element) -> bytes:
@@ -399,7 +399,7 @@ def test_no_longer_than_the_limit_whatever_the_back_channel(
     tasks = world.lock()
     started = time.monotonic()
     world.teller.tell(tasks, browser=False)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
     (handed_over,) = world.tasks.due(1)
     assert (handed_over.state, handed_over.attempts) == (TaskState.WAITING, 2), "due at once"
     leave.set()
