@@ -28,3 +28,15 @@ def make_settings(folder: Path, database_url: str, **changes: str) -> Settings:
     raw |= {"convergences.var": str(folder), "convergences.database_url": database_url}
     raw |= {key.replace("__", "."): value for key, value in changes.items()}
     return from_mapping(raw, here=folder)
+
+
+def write_ini(path: Path, settings: Settings, database_url: str) -> Path:
+    """The file of these settings, as a command reads it (``--config``)."""
+    ini = ConfigParser(interpolation=None)
+    ini.read(REPOSITORY / "development.ini", encoding="utf-8")
+    ini["app:main"].update(CHANGES)
+    ini["app:main"]["convergences.var"] = str(settings.var)
+    ini["app:main"]["convergences.database_url"] = database_url
+    with path.open("w", encoding="utf-8") as file:
+        ini.write(file)
+    return path

@@ -3,16 +3,10 @@
 from typing import Any
 
 import colander
-from deform.widget import HiddenWidget, PasswordWidget, TextInputWidget
+from deform.widget import PasswordWidget, TextInputWidget
 
 from idp.self_service import PasswordPolicy
-from views.schemas.sign_in import (
-    MAX_FLOW,
-    MAX_LOGIN,
-    MAX_PASSWORD_BYTES,
-    at_most_bytes,
-    without_controls,
-)
+from views.schemas.sign_in import flow_node, login_node, password_node
 
 DIFFERENT = "Les deux saisies ne sont pas les mêmes. Saisissez de nouveau le mot de passe."
 
@@ -20,35 +14,14 @@ DIFFERENT = "Les deux saisies ne sont pas les mêmes. Saisissez de nouveau le mo
 class AskSchema(colander.MappingSchema):
     """The address that a link is to be mailed to, and the sign-on that waits."""
 
-    login = colander.SchemaNode(
-        colander.String(),
-        title="Adresse e-mail",
-        missing_msg="Saisissez votre adresse e-mail.",
-        validator=colander.All(
-            colander.Length(max=MAX_LOGIN, max_err="Cette adresse e-mail est trop longue."),
-            without_controls("Cette adresse e-mail contient un caractère qui n'est pas permis."),
-            colander.Regex(
-                r"^\s*[^@\s]+@[^@\s]+\s*$",
-                msg="Cette adresse n'est pas complète : elle s'écrit prenom.nom@ville.fr",
-            ),
+    login = login_node(
+        "L'adresse professionnelle que votre référent administrateur a enregistrée",
+        colander.Regex(
+            r"^\s*[^@\s]+@[^@\s]+\s*$",
+            msg="Cette adresse n'est pas complète : elle s'écrit prenom.nom@ville.fr",
         ),
-        widget=TextInputWidget(
-            attributes={
-                "type": "email",
-                "autocomplete": "username",
-                "autocapitalize": "none",
-                "spellcheck": "false",
-                "maxlength": str(MAX_LOGIN),
-            }
-        ),
-        description="L'adresse professionnelle que votre référent administrateur a enregistrée",
     )
-    flow = colander.SchemaNode(
-        colander.String(),
-        missing="",
-        validator=colander.Length(max=MAX_FLOW),
-        widget=HiddenWidget(),
-    )
+    flow = flow_node()
 
 
 class ShownLoginWidget(TextInputWidget):
@@ -79,23 +52,26 @@ class NewPasswordWidget(PasswordWidget):
 def new_password_nodes(policy: PasswordPolicy) -> list[colander.SchemaNode]:
     """A new password, typed twice: ``new`` and ``confirm``; :func:`typed_alike` compares them."""
     return [
-        colander.SchemaNode(
-            colander.String(),
-            name="new",
-            title="Nouveau mot de passe",
-            missing_msg="Choisissez un mot de passe.",
-            validator=at_most_bytes(MAX_PASSWORD_BYTES, "Ce mot de passe est trop long."),
-            widget=NewPasswordWidget(policy),
+        password_node(
+            "new",
+            "Nouveau mot de passe",
+            "Choisissez un mot de passe.",
+            NewPasswordWidget(policy),
         ),
-        colander.SchemaNode(
-            colander.String(),
-            name="confirm",
-            title="Le même, une seconde fois",
-            missing_msg="Saisissez le mot de passe une seconde fois.",
-            validator=at_most_bytes(MAX_PASSWORD_BYTES, "Ce mot de passe est trop long."),
-            widget=PasswordWidget(strip=False, attributes={"autocomplete": "new-password"}),
+        password_node(
+            "confirm",
+            "Le même, une seconde fois",
+            "Saisissez le mot de passe une seconde fois.",
+            PasswordWidget(strip=False, attributes={"autocomplete": "new-password"}),
         ),
     ]
+
+
+def shown_login_node(login: str) -> colander.SchemaNode:
+    """Whose password it is: password managers ask."""
+    return colander.SchemaNode(
+        colander.String(), name="login", title="Adresse e-mail", widget=ShownLoginWidget(login)
+    )
 
 
 def typed_alike(node: colander.SchemaNode, values: dict[str, Any]) -> None:
@@ -113,12 +89,7 @@ def typed_alike(node: colander.SchemaNode, values: dict[str, Any]) -> None:
 def choose_schema(login: str, policy: PasswordPolicy) -> colander.MappingSchema:
     """The form of a link: whose password it is, and the password twice."""
     return colander.MappingSchema(
-        colander.SchemaNode(
-            colander.String(),
-            name="login",
-            title="Adresse e-mail",
-            widget=ShownLoginWidget(login),
-        ),
+        shown_login_node(login),
         *new_password_nodes(policy),
         validator=typed_alike,
     )

@@ -20,8 +20,7 @@ from idp.errors import ConvergencesError, NotFound
 from idp.services import Services
 from idp.settings import Settings
 from idp.worker import Job, Worker
-from tests.common.processes import REPOSITORY
-from tests.common.settings import CHANGES
+from tests.common.settings import write_ini
 
 Run = Callable[..., Result]
 
@@ -80,17 +79,8 @@ def extra_jobs(services: Services) -> list[Job]:
 @pytest.fixture
 def config(services: Services, settings: Settings, tmp_path: Path) -> Path:
     """The .ini of the settings of the test, on its migrated database."""
-    ini = ConfigParser(interpolation=None)
-    ini.read(REPOSITORY / "development.ini", encoding="utf-8")
-    ini["app:main"].update(CHANGES)
-    ini["app:main"]["convergences.var"] = str(settings.var)
-    ini["app:main"]["convergences.database_url"] = services.db.url.render_as_string(
-        hide_password=False
-    )
-    path = tmp_path / "essai.ini"
-    with path.open("w", encoding="utf-8") as file:
-        ini.write(file)
-    return path
+    url = services.db.url.render_as_string(hide_password=False)
+    return write_ini(tmp_path / "essai.ini", settings, url)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from configparser import ConfigParser
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from metadata.registry import Registry
 from tests.common.clock import FakeClock
 from tests.common.fake_sp import FakeSP
 from tests.common.processes import REPOSITORY
-from tests.common.settings import CHANGES
+from tests.common.settings import write_ini
 
 Run = Callable[..., Result]
 COMMAND = (sys.executable, "-c", "from idp.cli import main; main()")
@@ -36,15 +35,8 @@ COMMAND = (sys.executable, "-c", "from idp.cli import main; main()")
 def run(
     services: Services, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Run:
-    ini = ConfigParser(interpolation=None)
-    ini.read(REPOSITORY / "development.ini", encoding="utf-8")
-    ini["app:main"].update(CHANGES)
-    ini["app:main"]["convergences.var"] = str(settings.var)
     url = services.db.url.render_as_string(hide_password=False)
-    ini["app:main"]["convergences.database_url"] = url
-    path = tmp_path / "essai.ini"
-    with path.open("w", encoding="utf-8") as file:
-        ini.write(file)
+    path = write_ini(tmp_path / "essai.ini", settings, url)
     # The log of the command is not the log of the tests.
     monkeypatch.setattr(log, "configure", lambda **_options: None)
 

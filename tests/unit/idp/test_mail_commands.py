@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,7 @@ from idp.mail_sender import OutboxSender
 from idp.mail_transports import Cause, NotDelivered, Outgoing
 from idp.services import Services
 from idp.settings import Settings
-from tests.common.processes import REPOSITORY
-from tests.common.settings import CHANGES
+from tests.common.settings import write_ini
 
 Run = Callable[..., Result]
 
@@ -25,15 +23,8 @@ Run = Callable[..., Result]
 def run(
     services: Services, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Run:
-    ini = ConfigParser(interpolation=None)
-    ini.read(REPOSITORY / "development.ini", encoding="utf-8")
-    ini["app:main"].update(CHANGES)
-    ini["app:main"]["convergences.var"] = str(settings.var)
     url = services.db.url.render_as_string(hide_password=False)
-    ini["app:main"]["convergences.database_url"] = url
-    path = tmp_path / "essai.ini"
-    with path.open("w", encoding="utf-8") as file:
-        ini.write(file)
+    path = write_ini(tmp_path / "essai.ini", settings, url)
     monkeypatch.setattr(log, "configure", lambda **_options: None)
 
     def call(*words: str) -> Result:
