@@ -183,7 +183,7 @@ def costly_transform(street: Street) -> str:
     sp.private_key, _ = key_pair("nobody")
     root = genuine_of(street, sp)
     extensions = etree.Element(q("samlp", "Extensions"))
-    extensions.extend(etree.Element("{urn:x}y") for _ in range(150))
+    extensions.extend(etree.Element("{urn:x}y") for _ in range(270))
     root.insert(2, extensions)
     transform = etree.Element(q("ds", "Transform"), Algorithm=XSLT)
     transform.append(stylesheet())
