@@ -23,9 +23,10 @@ from idp.settings import Settings
 from tests.common import browser as browsers
 from tests.common import schemas
 from tests.common.clock import START, FakeClock
-from tests.common.databases import Databases, stop_postgres
+from tests.common.databases import Databases, Filling, stop_postgres
 from tests.common.network import refuse_network
 from tests.common.settings import PUBLIC_URL, make_settings
+from tests.common.templates import compile_once
 
 HERE = Path(__file__).parent
 KEYS = HERE / "data" / "keys"
@@ -68,8 +69,9 @@ SHARED_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Forbid the network; make the folder that the run's processes share."""
+    """Forbid the network; make what the tests of a process, and those of the run, share."""
     refuse_network()
+    compile_once()
     worker: dict[str, str] | None = getattr(config, "workerinput", None)
     if worker is not None:
         config.stash[SHARED_FOLDER] = Path(worker["shared_folder"])
@@ -147,9 +149,17 @@ def databases(
 
 
 @pytest.fixture
-def database_url(database_engine: str, databases: Databases, tmp_path: Path) -> str:
-    """The URL of a migrated, empty database."""
-    return databases.fresh(database_engine, tmp_path)
+def database_filling() -> Filling | None:
+    """What the database holds from the start: nothing, if a module does not override this."""
+    return None
+
+
+@pytest.fixture
+def database_url(
+    database_engine: str, databases: Databases, tmp_path: Path, database_filling: Filling | None
+) -> str:
+    """The URL of a migrated database."""
+    return databases.fresh(database_engine, tmp_path, database_filling)
 
 
 @pytest.fixture
@@ -170,7 +180,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, directory_plugin: s
 
 @pytest.fixture
 def services(database_url: str, settings: Settings, clock: FakeClock) -> Iterator[Services]:
-    """Every service on a migrated, empty database, with an active signing key."""
+    """Every service on a migrated database, with an active signing key."""
     assert settings.database_url == database_url
     with furnished(settings, clock) as built:
         yield built
@@ -178,7 +188,7 @@ def services(database_url: str, settings: Settings, clock: FakeClock) -> Iterato
 
 @contextmanager
 def furnished(settings: Settings, clock: FakeClock) -> Iterator[Services]:
-    """Every service on the migrated, empty database of these settings, with an active key."""
+    """Every service on the migrated database of these settings, with an active key."""
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copyfile(KEYS / "idp.pem", settings.keys / "idp.pem")
     (settings.keys / "idp.pem").chmod(0o600)
@@ -207,7 +217,7 @@ def _active_key(folder: Path) -> SigningKey:
 def database(
     request: pytest.FixtureRequest, database_url: str, settings: Settings
 ) -> Iterator[Database]:
-    """A migrated, empty database; the one of ``services`` when the test takes both."""
+    """A migrated database; the one of ``services`` when the test takes both."""
     assert settings.database_url == database_url
     if "services" in request.fixturenames:
         yield request.getfixturevalue("services").db

@@ -16,12 +16,13 @@ from sqlalchemy import event, func, select
 from webtest import TestApp, TestResponse
 
 import idp.passwords
-from directory import demonstration
 from directory.authorisation import OPERATOR
 from directory.services import DirectoryServices, build
 from directory.services.accounts import Person
 from idp.audit import AuditEvent
 from idp.services import Services
+from tests.common.databases import Filling
+from tests.common.fillings import demonstrated
 
 PASSWORD = "une phrase assez longue pour cela"
 ATTEMPTS = 8
@@ -45,9 +46,14 @@ def mail(name: str) -> str:
 
 
 @pytest.fixture
+def database_filling() -> Filling:
+    """The demonstration's people."""
+    return demonstrated
+
+
+@pytest.fixture
 def directory(services: Services) -> DirectoryServices:
     """One account in each state that the page must keep for itself."""
-    demonstration.load(services.core)
     made = build(services.core)
     now = services.clock.now()
     for name in CASES:

@@ -26,7 +26,9 @@ from metadata.exceptions import Granted
 from metadata.granting import Exceptions
 from tests.common import golden
 from tests.common.clock import FakeClock
+from tests.common.databases import Filling
 from tests.common.fake_sp import FakeSP
+from tests.common.fillings import demonstrated
 from views.demo import loading
 from views.demo.applications import APPLICATIONS, DemoApplication
 from views.demo.credentials import credentials
@@ -122,6 +124,12 @@ def directory_plugin() -> str:
 def clock() -> FakeClock:
     """The times in the golden files follow from this one, whatever other tests live in."""
     return FakeClock(datetime(2026, 11, 20, 9, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def database_filling() -> Filling:
+    """The demonstration's people."""
+    return demonstrated
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from idp.errors import UnknownServiceProvider
 from idp.mail import MailText, OutboxMail
 from idp.self_service import IPasswords, Purpose
 from idp.services import Services
+from tests.common.databases import Filling
+from tests.common.fillings import demonstrated
 
 AGENT, OTHER = "agent@demo.example", "referent@demo.example"
 PASSWORD = "le thé vert du jardin"
@@ -28,9 +30,14 @@ def directory_plugin() -> str:
     return "directory.plugin.build"
 
 
+@pytest.fixture
+def database_filling() -> Filling:
+    """The demonstration's people."""
+    return demonstrated
+
+
 @pytest.fixture(autouse=True)
 def _people(services: Services) -> None:
-    demonstration.load(services.core)
     with services.db.unit_of_work() as session:
         session.query(OutboxMail).delete()
 

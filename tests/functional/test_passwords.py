@@ -33,6 +33,8 @@ from idp.self_service import IPasswords, Purpose
 from idp.services import Services
 from idp.types import NameID, NameIDFormat, SpSession
 from tests.common.clock import FakeClock
+from tests.common.databases import Filling
+from tests.common.fillings import demonstrated
 from tests.common.ports import free_port
 
 PASSWORD = "le thé vert du jardin"
@@ -48,10 +50,15 @@ def directory_plugin() -> str:
     return "directory.plugin.build"
 
 
+@pytest.fixture
+def database_filling() -> Filling:
+    """The demonstration's people."""
+    return demonstrated
+
+
 @pytest.fixture(autouse=True)
 def _people(services: Services, clock: FakeClock) -> None:
     clock.run()
-    demonstration.load(services.core)
     build(services.core).accounts.add(OPERATOR, Person(NEW, "Venue", "Nouvelle"), "a-rh")
     with services.db.unit_of_work() as session:
         session.query(OutboxMail).delete()

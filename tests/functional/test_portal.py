@@ -20,7 +20,9 @@ from idp.services import Services
 from metadata.options import Choice
 from metadata.registry import Registry
 from tests.common.clock import FakeClock
+from tests.common.databases import Filling
 from tests.common.fake_sp import FakeSP
+from tests.common.fillings import demonstrated
 from tests.functional.conftest import text_of
 
 ASK = "/demander-un-acces"
@@ -34,9 +36,14 @@ def directory_plugin() -> str:
 
 
 @pytest.fixture
+def database_filling() -> Filling:
+    """The demonstration's people."""
+    return demonstrated
+
+
+@pytest.fixture
 def directory(services: Services) -> DirectoryServices:
     """The demonstration's people."""
-    demonstration.load(services.core)
     return build(services.core)
 
 

@@ -23,6 +23,7 @@ from directory.demonstration import PASSWORD
 from idp.errors import AuthnFailed, RequestDenied
 from idp.services import Services
 from tests.common.clock import FakeClock
+from tests.common.databases import Filling
 from tests.common.demonstration import (
     APPLICATIONS,
     expected_roles,
@@ -30,6 +31,7 @@ from tests.common.demonstration import (
     shown_roles,
     shown_structures,
 )
+from tests.common.fillings import demonstrated
 from views.demo import loading
 from views.demo.applications import APPLICATIONS as PROGRAMS
 from views.demo.federation import Federation
@@ -108,6 +110,12 @@ class Browser:
 def _path(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+@pytest.fixture
+def database_filling() -> Filling:
+    """The demonstration's people."""
+    return demonstrated
 
 
 @pytest.fixture
