@@ -7,11 +7,12 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from directory import asking
 from directory.authorisation import OPERATOR, Actor
 from directory.models import AccessRequest, Account, Application, Assignment, Membership
+from directory.models.rights import MandateKind
 from directory.services.access_requests import PER_DAY, AccessRequests, purge
 from directory.services.assignments import Grant
 from directory.services.request_answers import RequestAnswers
@@ -490,6 +491,12 @@ def test_who_administers_nothing_never_looks_at_the_requests(scene: Scene, refer
 
     assert re.search(r"on access_request .*never executed", plan(scene.subject_id))
     assert not re.search(r"on access_request .*never executed", plan(referent.subject_id))
+
+
+@pytest.mark.parametrize("statement", [asking.OWN, asking.WAITING, asking.LINES])
+def test_what_partial_indexes_depend_on_is_not_bound(statement: Select[tuple[object]]) -> None:
+    bound = set(map(str, statement.compile().params.values()))
+    assert not bound & {RequestState.PENDING, RequestState.WITHDRAWN, MandateKind.CENTRAL}
 
 
 def test_the_lists_cost_one_statement_each(scene: Scene, referent: Actor) -> None:
