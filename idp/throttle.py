@@ -146,8 +146,7 @@ class Throttle:
             Throttled: too many failures; nothing was counted, ``retry_after`` is in seconds.
         """
         subject = folded_hash(login)
-        with self._db.unit_of_work() as work:
-            connection = work.connection()
+        with self._db.writing() as connection:
             if device is not None:
                 self._count(connection, _device_bucket(device), subject, _delay)
                 return
@@ -161,10 +160,10 @@ class Throttle:
         """The password was wrong: the delay runs from now, not from before the check."""
         buckets = [network_bucket(address), ACCOUNT] if device is None else [_device_bucket(device)]
         subject, now = folded_hash(login), self._clock.now()
-        with self._db.unit_of_work() as work:
+        with self._db.writing() as connection:
             for bucket in buckets:
                 values = {"of_bucket": bucket, "of_subject": subject, "failed_at": now}
-                work.connection().execute(_SETTLE, values)
+                connection.execute(_SETTLE, values)
 
     def succeeded(self, login: str, address: str, device: str | None = None) -> None:
         """The password was right: forget the failures of this login here.
@@ -183,9 +182,9 @@ class Throttle:
                 (_CLEAR, address_bucket(address)),
             ]
         subject = folded_hash(login)
-        with self._db.unit_of_work() as work:
+        with self._db.writing() as connection:
             for statement, bucket in steps:
-                work.connection().execute(statement, {"of_bucket": bucket, "of_subject": subject})
+                connection.execute(statement, {"of_bucket": bucket, "of_subject": subject})
 
     def _count(
         self,

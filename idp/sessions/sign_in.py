@@ -91,7 +91,7 @@ class SignIn:
                 raise
             try:
                 subject = self._directory.authenticate(login, password)
-                with acting(replace(origin(), actor=subject.id)), self._db.unit_of_work():
+                with acting(replace(origin(), actor=subject.id)), self._db.writing():
                     self._directory.note_sign_in(subject)
                     self._throttle.succeeded(login, address, known)
                     token, session = self._start(subject, user_agent, current)
@@ -120,7 +120,7 @@ class SignIn:
     def _fail(
         self, login: str, address: str, known: str | None, error: AuthenticationFailed
     ) -> None:
-        with self._db.unit_of_work():
+        with self._db.writing():
             self._throttle.failed(login, address, known)
             self._audit.record_if_known(
                 "sign-in.failure", subject_id=error.subject_id, parameters={"reason": error.code}
@@ -131,7 +131,7 @@ class SignIn:
         self, login: str, address: str, known: str | None, error: PasswordOutgrown
     ) -> None:
         """Nobody failed: he knows the password, and has to choose a longer one first."""
-        with self._db.unit_of_work():
+        with self._db.writing():
             self._throttle.succeeded(login, address, known)
             self._audit.record("sign-in.password-outgrown", subject_id=error.subject_id)
         sign_ins.labels(outcome=error.code).inc()
