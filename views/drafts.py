@@ -34,11 +34,14 @@ View = Callable[[Any, Request], Response]
 def draft_deriver(view: View, info: Any) -> View:  # noqa: ANN401 - Pyramid's own object
     """Keep what was typed when nobody is signed in any more; the forbidden view goes on.
 
-    A form to be kept alone never reaches its view, whoever is signed in.
+    A form to be kept alone never reaches its view, whoever is signed in. What a route's view keeps
+    is noted in ``registry.views_drafted``: every form asks, and looking through all views for the
+    answer cost more than the form.
     """
     names: tuple[str, ...] = info.options.get("draft", ())
     if not names:
         return view
+    info.registry.views_drafted[info.options["route_name"]] = names
 
     def wrapped(context: object, request: Request) -> Response:
         posted = request.method not in SAFE_METHODS
@@ -92,5 +95,6 @@ def forget(request: Request) -> Response:
 
 def includeme(config: Configurator) -> None:
     """The option ``draft`` of every view, and the way to begin anew."""
+    config.registry.views_drafted = {}
     config.add_view_deriver(draft_deriver, under="csrf_view", over="secured_view")
     config.add_view(forget, route_name="forget_draft", request_method="POST")

@@ -1,6 +1,7 @@
 """Deform forms with our own widget templates, and the one way in which a form is handled."""
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import colander
 from deform import Button, Form, ValidationFailure
@@ -73,10 +74,11 @@ def make_form(
     presses neither: a form that two answers fit has none by default.
 
     Its template adds the CSRF token; Pyramid's deriver has checked it before a view runs, so it is
-    no field of the schema.
+    no field of the schema. The schema is not bound: none of ours defers anything to the request,
+    and binding looks at every attribute of every node, which costs more than the form itself.
     """
     form = Form(
-        schema.bind(request=request),
+        schema,
         action=action,
         buttons=(Button(name, title=button), *(Button(*each) for each in (other,) if each)),
         formid="formulaire",
@@ -110,11 +112,7 @@ def _offer_draft(request: Request, form: Form) -> None:
 def drafted_fields(request: Request) -> tuple[str, ...]:
     """What the view that takes this page's form keeps of it (``draft=``); empty for no view."""
     route = getattr(getattr(request, "matched_route", None), "name", None)
-    if route is None:
-        return ()
-    views = (view["introspectable"] for view in request.registry.introspector.get_category("views"))
-    kept = (view.get("draft") for view in views if view["route_name"] == route)
-    return next((names for names in kept if names), ())
+    return cast("tuple[str, ...]", request.registry.views_drafted.get(route, ()))
 
 
 def handle_form_submission(

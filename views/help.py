@@ -85,6 +85,6 @@ def includeme(config: Configurator) -> None:
             view,
             route_name=view.__name__,
             request_method="GET",
-            renderer=f"{view.__name__}.jinja2",
+            renderer=f"views:templates/{view.__name__}.jinja2",
             permission=NO_PERMISSION_REQUIRED,
         )

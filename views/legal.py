@@ -167,6 +167,6 @@ def includeme(config: Configurator) -> None:
             view,
             route_name=route,
             request_method="GET",
-            renderer=f"{route}.jinja2",
+            renderer=f"views:templates/{route}.jinja2",
             permission=NO_PERMISSION_REQUIRED,
         )

@@ -6,8 +6,13 @@ from idp.logo import LOGO_PATH
 
 
 def includeme(config: Configurator) -> None:
-    """Name the routes; which view answers is said where the view is."""
+    """Name the routes; which view answers is said where the view is.
+
+    They are tried in this order, one after the other: sign-on's first, whatever else is added.
+    """
     route = config.add_route
+
+    _add_saml(config)
 
     # the portal
     route("portal", "/")
@@ -51,16 +56,6 @@ def includeme(config: Configurator) -> None:
     route("contact", "/contact")
     route("site_map", "/plan-du-site")
 
-    # SAML
-    route("saml_metadata", "/saml/metadata")
-    route("saml_sso", "/saml/sso")
-    route("saml_init", "/saml/sso/init")
-    route("saml_continue", "/saml/sso/suite")
-    route("saml_structure", "/saml/sso/structure")
-    route("saml_slo", "/saml/slo")
-    route("saml_slo_soap", "/saml/slo/soap")
-    route("saml_cancel", "/saml/sso/annuler")
-
     # operations
     route("healthz", "/healthz")
     route("readyz", "/readyz")
@@ -71,6 +66,19 @@ def includeme(config: Configurator) -> None:
     if config.registry.services.settings.demonstration:
         route("demo_mails", "/demo/courriels")
         route("demo_mail", "/demo/courriels/{name}")
+
+
+def _add_saml(config: Configurator) -> None:
+    """What service providers and their metadata name; a sign-on is at the first of all."""
+    route = config.add_route
+    route("saml_sso", "/saml/sso")
+    route("saml_init", "/saml/sso/init")
+    route("saml_continue", "/saml/sso/suite")
+    route("saml_structure", "/saml/sso/structure")
+    route("saml_cancel", "/saml/sso/annuler")
+    route("saml_slo", "/saml/slo")
+    route("saml_slo_soap", "/saml/slo/soap")
+    route("saml_metadata", "/saml/metadata")
 
 
 def _add_aia(config: Configurator) -> None:

@@ -89,6 +89,6 @@ def includeme(config: Configurator) -> None:
             view,
             route_name=route,
             request_method="GET",
-            renderer=f"{page}.jinja2",
+            renderer=f"views:templates/{page}.jinja2",
             decorator=inside,
         )

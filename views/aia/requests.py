@@ -119,7 +119,7 @@ def includeme(config: Configurator) -> None:
         list_all,
         route_name="aia_requests",
         request_method="GET",
-        renderer="aia_requests.jinja2",
+        renderer="views:templates/aia_requests.jinja2",
         decorator=inside,
     )
     config.add_view(show, route_name="aia_request", request_method="GET", decorator=inside)

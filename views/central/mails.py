@@ -149,7 +149,9 @@ def doing(act: Callable[[Request, int], object], notice: str) -> Callable[[Reque
             act(request, int(request.matchdict["mail"]))
         except DirectoryError as error:
             values = page(request) | {"refusal": error.public}
-            response = render_to_response("central_mails.jinja2", values, request=request)
+            response = render_to_response(
+                "views:templates/central_mails.jinja2", values, request=request
+            )
             response.status = error.http_status
             return response
         tab = request.GET.get("etat", "")
@@ -174,7 +176,7 @@ def includeme(config: Configurator) -> None:
         page,
         route_name="central_mails",
         request_method="GET",
-        renderer="central_mails.jinja2",
+        renderer="views:templates/central_mails.jinja2",
         decorator=guard,
     )
     for route, act, notice in (

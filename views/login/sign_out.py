@@ -251,7 +251,10 @@ def _first(numbers: Iterable[int]) -> int | None:
 def includeme(config: Configurator) -> None:
     """Asking is for the signed-in person; what follows belongs to who holds the flow's cookie."""
     config.add_view(
-        confirm, route_name="sign_out", request_method="GET", renderer="sign_out.jinja2"
+        confirm,
+        route_name="sign_out",
+        request_method="GET",
+        renderer="views:templates/sign_out.jinja2",
     )
     config.add_view(sign_out, route_name="sign_out", request_method="POST")
     for view, route_name, method in (

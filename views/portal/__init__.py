@@ -141,7 +141,9 @@ def _shown(request: Request, tile: Tile, search: str) -> Shown:
 
 def includeme(config: Configurator) -> None:
     """The home page and what it leads to; a stranger is led to the sign-in page."""
-    config.add_view(home, route_name="portal", request_method="GET", renderer="portal.jinja2")
+    config.add_view(
+        home, route_name="portal", request_method="GET", renderer="views:templates/portal.jinja2"
+    )
     config.include("views.notices")
     config.include("views.portal.access")
     config.include("views.portal.problems")

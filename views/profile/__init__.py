@@ -30,6 +30,8 @@ def profile_of(request: Request) -> Profile:
 
 def includeme(config: Configurator) -> None:
     """For the signed-in person."""
-    config.add_view(show, route_name="profile", request_method="GET", renderer="profile.jinja2")
+    config.add_view(
+        show, route_name="profile", request_method="GET", renderer="views:templates/profile.jinja2"
+    )
     for part in PARTS:
         config.include(f"views.profile.{part}")

@@ -83,5 +83,5 @@ def includeme(config: Configurator) -> None:
             view,
             route_name=route,
             request_method="GET",
-            renderer=f"profile/{route}.jinja2",
+            renderer=f"views:templates/profile/{route}.jinja2",
         )

@@ -150,6 +150,9 @@ def _as_text(value: object) -> str:
 def includeme(config: Configurator) -> None:
     """For the person himself."""
     config.add_view(
-        show, route_name="my_data", request_method="GET", renderer="profile/data.jinja2"
+        show,
+        route_name="my_data",
+        request_method="GET",
+        renderer="views:templates/profile/data.jinja2",
     )
     config.add_view(download, route_name="my_data_file", request_method="GET", effect=True)

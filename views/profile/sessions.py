@@ -60,7 +60,10 @@ def _line(request: Request, session: OpenSession) -> Line:
 def includeme(config: Configurator) -> None:
     """For the signed-in person."""
     config.add_view(
-        show, route_name="sessions", request_method="GET", renderer="profile/sessions.jinja2"
+        show,
+        route_name="sessions",
+        request_method="GET",
+        renderer="views:templates/profile/sessions.jinja2",
     )
     config.add_view(close, route_name="close_session", request_method="POST")
     config.add_view(close_others, route_name="close_other_sessions", request_method="POST")

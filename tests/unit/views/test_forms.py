@@ -1,3 +1,6 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import colander
 import pytest
 from deform.widget import TextInputWidget
@@ -7,7 +10,8 @@ from webob.multidict import MultiDict
 from webtest import TestApp
 
 from idp.errors import BadCredentials
-from views.forms import FormRefused, handle_form_submission, make_form
+from views import schemas
+from views.forms import FormRefused, drafted_fields, handle_form_submission, make_form
 
 
 class Schema(colander.MappingSchema):
@@ -81,3 +85,22 @@ def test_a_form_of_the_wrong_shape_is_refused_not_fatal(request_of_form: DummyRe
         [("__start__", "name:mapping"), ("a", "b"), ("__end__", "name:mapping")]
     )
     assert answer(request_of_form).status_int == 400
+
+
+def test_what_a_page_keeps_is_what_its_view_says(request_of_form: DummyRequest) -> None:
+    assert drafted_fields(request_of_form) == ()
+    said: dict[str | None, tuple[str, ...]] = {}
+    for view in request_of_form.registry.introspector.get_category("views"):
+        introspectable = view["introspectable"]
+        name = introspectable["route_name"]
+        said[name] = introspectable.get("draft") or said.get(name, ())
+    assert "message" in said["report_problem"]
+    for name, names in said.items():
+        request_of_form.matched_route = SimpleNamespace(name=name)
+        assert drafted_fields(request_of_form) == names
+
+
+def test_no_schema_waits_for_a_request() -> None:
+    """Forms do not bind their schemas: what one deferred would never be filled in."""
+    folder = Path(schemas.__file__).parent
+    assert not [file for file in folder.glob("*.py") if "deferred" in file.read_text("utf-8")]

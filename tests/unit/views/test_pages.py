@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from pyramid.interfaces import IRoutesMapper
 from webtest import TestApp, TestResponse
 
 from idp.types import Entitlement, HeldRole, Referent
@@ -221,3 +222,18 @@ class Rendering:
     def route_path(self, name: str, **more: object) -> str:
         del more
         return f"/{name}"
+
+
+def test_each_view_names_its_template_in_full(app: TestApp) -> None:
+    """Another name is looked for beside the view first, on the disk, at every page."""
+    templates = app.app.registry.introspector.get_category("templates")
+    names = [each["introspectable"]["name"] for each in templates]
+    names = [name for name in names if name.endswith(".jinja2")]
+    assert len(names) > len(PUBLIC)
+    assert [name for name in names if ":templates/" not in name] == []
+
+
+def test_a_sign_on_passes_no_other_route(app: TestApp) -> None:
+    """Routes are tried one after the other: pages may be added without a sign-on paying for it."""
+    tried = app.app.registry.getUtility(IRoutesMapper).get_routes()
+    assert tried[0].name == "saml_sso"
