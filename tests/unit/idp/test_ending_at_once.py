@@ -221,6 +221,8 @@ def test_what_the_database_undid_is_done_again(
     """Two that lock in opposite orders all the same: both succeed."""
     barrier, attempts = Barrier(2), list[str]()
     orders = iter((opened, opened[::-1]))
+    # SQLite has one writer at a time: there the two never meet
+    patience = 0.5 if database.is_sqlite else 30
 
     def end() -> None:
         ours = next(orders)
@@ -231,8 +233,9 @@ def test_what_the_database_undid_is_done_again(
                 for session in (ours[0], ours[-1]):
                     which = SSO.c.key == session.key
                     connection.execute(update(SSO).where(which).values(user_agent="M"))
-                    with suppress(BrokenBarrierError):
-                        barrier.wait(0.5)
+                    if session is ours[0] and len(attempts) <= 2:
+                        with suppress(BrokenBarrierError):
+                            barrier.wait(patience)
 
         database.resolved(work)
 
