@@ -27,6 +27,7 @@ class Snapshot(Generic[T]):
         self._lock = Lock()
         self._held: tuple[int, T] | None = None
         self._asked_at = 0.0
+        self._forgotten = 0
         self.problem: Exception | None = None
 
     def get(self) -> T:
@@ -49,7 +50,11 @@ class Snapshot(Generic[T]):
             self._lock.release()
 
     def forget(self) -> None:
-        """Ask again at the next call: this process just changed it."""
+        """Ask again at the next call: this process just changed it.
+
+        Who is asking at this moment, and may have asked too early, does not count.
+        """
+        self._forgotten += 1
         self._asked_at = 0.0
 
     def _first(self) -> T:
@@ -90,11 +95,13 @@ class Snapshot(Generic[T]):
             return self._read()
 
     def _read(self) -> T:
+        forgotten = self._forgotten
         # The revision is read before the value: a change in between is loaded again next time.
         revision = self._db.revision(self._name)
         if self._held is None or self._held[0] != revision:
             self._held = (revision, self._load())
-        self._asked_at = monotonic()
+        if forgotten == self._forgotten:
+            self._asked_at = monotonic()
         return self._held[1]
 
 

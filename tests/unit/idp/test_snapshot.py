@@ -141,3 +141,20 @@ def test_what_is_not_committed_is_not_held(
         assert snapshot.get() == 0
         assert database.revision("x") == 7, "back in the unit of work"
     assert snapshot.get() == 7
+
+
+@pytest.mark.sqlite_only
+def test_a_change_of_this_process_counts_though_a_thread_was_asking(database: Database) -> None:
+    loads: list[int] = []
+
+    def load() -> int:
+        loads.append(1)
+        if len(loads) == 1:  # what another thread of this process does at this moment
+            database.bump("x")
+            snapshot.forget()
+        return len(loads)
+
+    snapshot = Snapshot(database, "x", load)
+    assert snapshot.get() == 1
+    assert snapshot.get() == 2, "at once, and not after a second"
+    assert snapshot.get() == 2
