@@ -28,6 +28,9 @@ _ROWS = (
     "01234567890123456789",
     "abcdefghijklmnopqrstuvwxyz",
     *("azertyuiop", "qsdfghjklm", "wxcvbn", "qwertyuiop", "asdfghjkl", "zxcvbnm"),
+    # the same keys column by column, downwards
+    *("aqwzsxedcrfvtgbyhnujikolpm", "1aqw2zsx3edc4rfv5tgb6yhn7uj8ik9ol0pm"),
+    *("qazwsxedcrfvtgbyhnujmikolp", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p"),
 )
 _RUN = 4  # neighbours in a row, forwards or backwards
 _RUNS = frozenset(
@@ -78,18 +81,18 @@ def check(password: str, insisted: PasswordPolicy) -> None:
             public=f"Le mot de passe doit compter au plus {insisted.maximum} caractères.",
         )
     folded = _once(search_key(password))
+    if _is_row(folded):
+        raise DirectoryError(
+            "password made of rows or repetitions",
+            public="Le mot de passe ne doit pas être une suite ou une répétition de caractères "
+            "(« azertyuiop », « 12345678 », « abcabcabc »…).",
+        )
     if _is_expected(folded, insisted.words):
         raise DirectoryError(
             "password made of expected words",
             public="Le mot de passe ne doit pas être fait de votre nom, de votre adresse e-mail "
             "ou de votre structure, ni de mots attendus ici "
             "(nom de l'organisme ou du portail, « mot de passe », « bienvenue »…).",
-        )
-    if _is_row(folded):
-        raise DirectoryError(
-            "password made of rows or repetitions",
-            public="Le mot de passe ne doit pas être une suite ou une répétition de caractères "
-            "(« azertyuiop », « 12345678 », « abcabcabc »…).",
         )
     # Once more: « soleil2026soleil » repeats only without its year.
     if any(is_common(core) or is_common(_once(core)) for core in _cores(folded)):

@@ -27,7 +27,10 @@ TOO_LARGE = "Cette photo dépasse 2 Mo. Choisissez-en une plus légère."
 UNREADABLE = (
     "Ce fichier n'est pas une photo que nous savons lire. Choisissez une photo JPEG, PNG ou WebP."
 )
-BUSY = "D'autres photos arrivent en ce moment. Patientez une dizaine de secondes, puis recommencez."
+BUSY = (
+    "Votre photo n'a pas pu être préparée : le serveur est très occupé en ce moment. Patientez une "
+    "dizaine de secondes, puis recommencez."
+)
 _REASONS = {
     10: (
         "Cette photo est trop grande : elle a plus de 20 millions de pixels. Choisissez-en une "

@@ -1,6 +1,7 @@
 """Texts that people type: trimmed, bounded, without what could forge or break something."""
 
 import re
+import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -9,6 +10,7 @@ from idp.errors import DirectoryError
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIRET_DIGITS = 14
+_INVISIBLE = "Cf"  # Unicode's category of signs that only format
 # fmt: off
 _GENERIC = frozenset({
     "accueil", "administration", "cig", "collectivite", "communication", "compta",
@@ -22,11 +24,15 @@ _GENERIC = frozenset({
 def clean_text(text: str, field: str, maximum: int) -> str:
     """A line of text without spaces around or doubled.
 
+    Invisible signs that come along with what is copied (soft hyphens, joiners, marks of direction)
+    are left out: nobody sees what he would have to correct.
+
     Raises:
         DirectoryError: empty, longer than ``maximum`` characters, or with control characters;
             the sentence names the field.
     """
-    clean = " ".join(text.split())
+    visible = "".join(sign for sign in text if unicodedata.category(sign) != _INVISIBLE)
+    clean = " ".join(visible.split())
     if not clean:
         raise DirectoryError(f"{field}: empty", public=f"{field} : ce champ est obligatoire.")
     if len(clean) > maximum:

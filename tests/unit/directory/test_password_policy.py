@@ -24,7 +24,6 @@ REFUSED = {
     "montrieuxville2026!": "expected words",
     "MARTIN martin Martin": "expected words",
     "Motdepasse2026!": "expected words",
-    "azertyuiop1234": "expected words",
     "Bienvenue-au-portail-94": "expected words",
     "Convergences2026": "expected words",
     "Mairie-2026-Mairie!": "expected words",
@@ -33,6 +32,9 @@ REFUSED = {
     "abcabcabcabc": "rows or repetitions",
     "123456789012": "rows or repetitions",
     "lkjhgfdsq987": "rows or repetitions",
+    "azertyuiop1234": "rows or repetitions",
+    "aqwzsxedcrfv": "rows or repetitions",
+    "mplokijunhyb": "rows or repetitions",
     "Soleil-2026 !": "common",
     "soleilsoleil": "common",
     "Soleil2026Soleil!": "common",
@@ -43,7 +45,7 @@ REFUSED = {
     "Marie-Christine": "common",
     "RessourcesHumaines1": "common",
     "Novembre2026!": "common",
-    "1qaz2wsx3edc": "common",
+    "1qaz2wsx3edc": "rows or repetitions",
     "international": "common",
 }
 TAKEN = (

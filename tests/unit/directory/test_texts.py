@@ -12,7 +12,10 @@ from idp.errors import DirectoryError
 
 def test_clean_text() -> None:
     assert clean_text("  Le   Guen\n", "Nom", 100) == "Le Guen"
-    for wrong in ("", "  ", "x" * 101, "a\x00b", "a\u202eb"):
+    assert clean_text("\ufeffla ges\u00adtion des ca\u202er\u200drières", "Motif", 100) == (
+        "la gestion des carrières"
+    )
+    for wrong in ("", "  ", "\u00ad", "x" * 101, "a\x00b"):
         with pytest.raises(DirectoryError) as caught:
             clean_text(wrong, "Nom", 100)
         assert caught.value.public.startswith("Nom : ")

@@ -9,6 +9,10 @@ const ROWS = [
   "qwertyuiop",
   "asdfghjkl",
   "zxcvbnm",
+  "aqwzsxedcrfvtgbyhnujikolpm",
+  "1aqw2zsx3edc4rfv5tgb6yhn7uj8ik9ol0pm",
+  "qazwsxedcrfvtgbyhnujmikolp",
+  "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
 ];
 const RUN = 4;
 const ENOUGH_LEFT = 6;
