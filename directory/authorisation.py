@@ -1,7 +1,7 @@
 """The one decider: who may do what to whom. Pure: no database, no clock, no request.
 
 Screens, command line and imports all ask :func:`may`; none decides by itself. What is asked about
-is loaded beforehand into a frozen target (:mod:`directory.targets`), who asks into an
+is loaded beforehand into a frozen target (:mod:`directory.services.lookup`), who asks into an
 :class:`Actor` (:mod:`directory.actors`).
 
 Three kinds of actors: the référent (scopes: each a subtree with its applications, never mixed),
@@ -25,6 +25,8 @@ class Permission(StrEnum):
     """Create a structure directly below the target; below nothing: a root."""
     RENAME_STRUCTURE = "rename-structure"
     """Change a structure's label."""
+    CLOSE_STRUCTURE = "close-structure"
+    """Close a structure with all that is below it, or open it again."""
     SET_SIRET = "set-siret"
     """Change a structure's SIRET, by which service providers know a collectivité."""
 
@@ -34,6 +36,10 @@ class Permission(StrEnum):
     """Create the account of a person nobody knows yet, in the target structure."""
     LOCK_ACCOUNT = "lock-account"
     """Lock or unlock an account, or change its dates of validity."""
+    EDIT_ACCOUNT = "edit-account"
+    """Change the name or the photo of an account."""
+    CHANGE_ADDRESS = "change-address"
+    """Replace the address of an account: its password and sessions go with the old one."""
     DELETE_ACCOUNT = "delete-account"
     """Put an account into the bin, with every membership it has, or take it out again."""
     SET_PASSWORD = "set-password"  # noqa: S105 - a permission's name
@@ -45,7 +51,9 @@ class Permission(StrEnum):
     ADD_MEMBERSHIP = "add-membership"
     """Add an existing account to the target structure."""
     CONFIRM_MEMBERSHIP = "confirm-membership"
-    """Make a second structure's membership effective: the person himself, or the command line."""
+    """Answer for a second structure's membership: the person himself, or the command line."""
+    EDIT_MEMBERSHIP = "edit-membership"
+    """Change what is recorded of a person in one structure, or the dates of that."""
     SUSPEND_MEMBERSHIP = "suspend-membership"
     """Suspend or resume a membership."""
     REMOVE_MEMBERSHIP = "remove-membership"
@@ -118,18 +126,33 @@ class StructureTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosingTarget:
+    """A structure that would close, or open again, with what is below it.
+
+    ``own``: who asks belongs to one of them. ``mandated``: somebody's mandate on one of them is
+    not over.
+    """
+
+    path: str
+    own: bool = False
+    mandated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AccountTarget:
     """An account as its rights depend on it.
 
     ``paths`` are the structures of its confirmed memberships; those that wait for the person's
     confirmation are apart, since they restrict nothing. ``privileged``: holds a mandate of any
-    kind that is not over (one to come counts).
+    kind that is not over (one to come counts). ``contested``: a change of its address was refused
+    by who had the old one, and the correspondant has not settled it.
     """
 
     account_id: int
     paths: frozenset[str]
     unconfirmed_paths: frozenset[str] = frozenset()
     privileged: bool = False
+    contested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +198,7 @@ class NoticeTarget:
 
 Target = (
     StructureTarget
+    | ClosingTarget
     | AccountTarget
     | MembershipTarget
     | AssignmentTarget
@@ -215,10 +239,19 @@ def _in_scope(actor: Actor, target: StructureTarget) -> bool:
     return actor.everywhere or (target.path != "" and actor.covers(target.path))
 
 
-def _below_a_root(actor: Actor, target: StructureTarget) -> bool:
+def _below_a_root(actor: Actor, target: StructureTarget | ClosingTarget) -> bool:
     """The root of a mandate is the correspondant's; what is strictly below is the référent's."""
     return actor.everywhere or any(
         scope.covers(target.path) and scope.root != target.path for scope in actor.scopes
+    )
+
+
+def _closes(actor: Actor, target: ClosingTarget) -> bool:
+    """It ends or revives rights: nobody's own, and a mandate's only by who gives mandates."""
+    return (
+        (actor.operator or not target.own)
+        and _below_a_root(actor, target)
+        and (actor.everywhere or not target.mandated)
     )
 
 
@@ -239,13 +272,13 @@ def _sees_account(actor: Actor, target: AccountTarget) -> bool:
 
 
 def _owns_account(actor: Actor, target: AccountTarget) -> bool:
-    """Wholly within his subtrees, without a mandate, and not himself."""
+    """Wholly within his subtrees, without a mandate, uncontested, and not himself."""
     if _is_self(actor, target.account_id):
         return False
     if actor.everywhere:
         return True
     wholly = bool(target.paths) and all(actor.covers(path) for path in target.paths)
-    return wholly and not target.privileged
+    return wholly and not target.privileged and not target.contested
 
 
 def _has_in_scope(actor: Actor, target: AccountTarget) -> bool:
@@ -290,15 +323,19 @@ _RULES: dict[Permission, tuple[type[Target], Callable[..., bool]]] = {
     Permission.SEE_STRUCTURE: (StructureTarget, _in_scope),
     Permission.CREATE_STRUCTURE: (StructureTarget, _in_scope),
     Permission.RENAME_STRUCTURE: (StructureTarget, _below_a_root),
+    Permission.CLOSE_STRUCTURE: (ClosingTarget, _closes),
     Permission.SET_SIRET: (StructureTarget, _everywhere),
     Permission.SEE_ACCOUNT: (AccountTarget, _sees_account),
     Permission.CREATE_ACCOUNT: (StructureTarget, _in_scope),
     Permission.LOCK_ACCOUNT: (AccountTarget, _owns_account),
+    Permission.EDIT_ACCOUNT: (AccountTarget, _owns_account),
+    Permission.CHANGE_ADDRESS: (AccountTarget, _owns_account),
     Permission.DELETE_ACCOUNT: (AccountTarget, _owns_account),
     Permission.SET_PASSWORD: (AccountTarget, _operator),
     Permission.SEND_LINK: (AccountTarget, _has_in_scope),
     Permission.ADD_MEMBERSHIP: (MembershipTarget, _other_in_scope),
     Permission.CONFIRM_MEMBERSHIP: (MembershipTarget, _self_or_operator),
+    Permission.EDIT_MEMBERSHIP: (MembershipTarget, _other_in_scope),
     Permission.SUSPEND_MEMBERSHIP: (MembershipTarget, _other_in_scope),
     Permission.REMOVE_MEMBERSHIP: (MembershipTarget, _other_in_scope),
     Permission.GRANT_ROLE: (AssignmentTarget, _administers),

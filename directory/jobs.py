@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 from directory.services import access_requests
+from directory.services.address_change import AddressChanges
 from directory.services.bin import Bin
+from directory.services.bulk import Bulk
 from directory.services.ending_notices import EndingNotices
 from directory.services.ends import Ends
 from directory.services.password_mails import PasswordMails
@@ -13,9 +15,10 @@ from idp.worker import Job
 
 
 def jobs(services: Services) -> tuple[Job, ...]:
-    """Emptying the bin; ending what is over by its date; mailing links, news and ends."""
+    """Emptying the bin; orders over many accounts; ending what is over by its date; mailing."""
     waste = Bin(services.core)
     links = PasswordMails(services.core)
+    bulk = Bulk(services.core)
 
     def empty() -> None:
         while waste.purge():
@@ -26,9 +29,12 @@ def jobs(services: Services) -> tuple[Job, ...]:
 
     return (
         Job("bin", timedelta(hours=1), empty),
+        Job("bulk", timedelta(seconds=1), bulk.work),
+        Job("bulk-purge", timedelta(hours=1), bulk.purge),
         Job("password-mails", timedelta(seconds=1), links.deliver),
         Job("password-links", timedelta(hours=1), links.purge),
         Job("access-requests", timedelta(hours=1), forget),
+        Job("address-changes", timedelta(hours=1), AddressChanges(services.core).purge),
         Job("ends", timedelta(minutes=1), Ends(services.core).sweep),
         Job("role-news", timedelta(minutes=1), RoleNews(services.core).tell),
         Job("ending-notices", timedelta(hours=1), EndingNotices(services.core).run),

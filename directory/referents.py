@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from directory.search import search_key
@@ -40,8 +40,11 @@ class ReferentRow(NamedTuple):
     root: str | None
 
 
-def _reached() -> Select[Any]:
-    """Each usable référent of the person bound to ``subject_id``, but for himself."""
+def _reached(which: ColumnElement[bool]) -> Select[Any]:
+    """Each usable référent of the person bound to ``subject_id``, but for himself.
+
+    ``which``: at which of his memberships.
+    """
     return (
         select(
             _REFERENT.c.id.label("account_id"),
@@ -52,7 +55,7 @@ def _reached() -> Select[Any]:
             _ROOT.c.path.label("root"),
         )
         .select_from(_PERSON)
-        .join(MEMBERSHIP, and_(MEMBERSHIP.c.account_id == _PERSON.c.id, membership_known()))
+        .join(MEMBERSHIP, and_(MEMBERSHIP.c.account_id == _PERSON.c.id, which))
         .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
         .join(
             _ROOT,
@@ -67,11 +70,14 @@ def _reached() -> Select[Any]:
     )
 
 
-OF_PERSON = _reached()
+OF_PERSON = _reached(membership_known())
 """Whatever the application. Binds ``subject_id`` and ``now``."""
 
+AT_MEMBERSHIP = _reached(MEMBERSHIP.c.id == bindparam("membership_id"))
+"""At one membership, confirmed or not. Binds ``membership_id`` too."""
+
 OF_MEMBERSHIP = (
-    _reached()
+    _reached(membership_known())
     .join(MANDATE_APPLICATION, MANDATE_APPLICATION.c.mandate_id == MANDATE.c.id)
     .where(
         MEMBERSHIP.c.id == bindparam("membership_id"),
@@ -81,7 +87,7 @@ OF_MEMBERSHIP = (
 """For one application, at one structure. Binds ``membership_id`` and ``application_id`` too."""
 
 _OF_APPLICATION = (
-    _reached()
+    _reached(membership_known())
     .add_columns(MANDATE_APPLICATION.c.application_id)
     .join(MANDATE_APPLICATION, MANDATE_APPLICATION.c.mandate_id == MANDATE.c.id)
     .join(
@@ -131,6 +137,15 @@ def of_person(session: Session, subject_id: str, now: datetime) -> tuple[Referen
     """The référents of a person, whatever the application; empty when he has none."""
     values = {"subject_id": subject_id, "now": now}
     rows = session.connection().execute(OF_PERSON, values)
+    return nearest_first(ReferentRow._make(row) for row in rows)
+
+
+def at_membership(
+    session: Session, subject_id: str, membership_id: int, now: datetime
+) -> tuple[Referent, ...]:
+    """The référents of the structure of this person's membership; empty when it has none."""
+    values = {"subject_id": subject_id, "membership_id": membership_id, "now": now}
+    rows = session.connection().execute(AT_MEMBERSHIP, values)
     return nearest_first(ReferentRow._make(row) for row in rows)
 
 

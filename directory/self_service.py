@@ -1,6 +1,7 @@
 """What a person does with his own account: ``idp.self_service = directory.self_service.build``."""
 
 from directory.services.access_requests import AccessRequests
+from directory.services.confirmations import Confirmations
 from directory.services.notices import Notices
 from directory.services.passwords import OwnPasswords
 from directory.services.photos import Photos
@@ -17,6 +18,7 @@ def build(core: Core) -> SelfService:
         photos=Photos(core),
         record=Record(core),
         access_requests=AccessRequests(core),
+        confirmations=Confirmations(core),
         notices=Notices(core),
         problems=Problems(core),
     )

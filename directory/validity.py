@@ -13,6 +13,7 @@ from directory.models import (
     AccessRequest,
     Account,
     AccountPhoto,
+    AddressChange,
     Application,
     ApplicationEntity,
     Assignment,
@@ -42,6 +43,7 @@ def table(model: type[Base]) -> Table:
 
 ACCESS_REQUEST = table(AccessRequest)
 ACCOUNT = table(Account)
+ADDRESS_CHANGE = table(AddressChange)
 APPLICATION = table(Application)
 APPLICATION_ENTITY = table(ApplicationEntity)
 ASSIGNMENT = table(Assignment)
@@ -58,8 +60,13 @@ def within_dates(source: FromClause) -> ColumnElement[bool]:
     """Begun and not over."""
     return and_(
         or_(source.c.valid_from.is_(None), source.c.valid_from <= NOW),
-        or_(source.c.valid_until.is_(None), source.c.valid_until > NOW),
+        not_over(source),
     )
+
+
+def not_over(source: FromClause) -> ColumnElement[bool]:
+    """Begun or to come."""
+    return or_(source.c.valid_until.is_(None), source.c.valid_until > NOW)
 
 
 def account_usable(account: FromClause = ACCOUNT) -> ColumnElement[bool]:
@@ -70,6 +77,20 @@ def account_usable(account: FromClause = ACCOUNT) -> ColumnElement[bool]:
 def membership_known() -> ColumnElement[bool]:
     """Confirmed and not in the bin, whatever its dates."""
     return and_(MEMBERSHIP.c.confirmed_at.is_not(None), MEMBERSHIP.c.deleted_at.is_(None))
+
+
+def membership_waits() -> ColumnElement[bool]:
+    """Waits for its person's word alone: in force, or to come, once he confirms it.
+
+    The caller joins the structure.
+    """
+    return and_(
+        MEMBERSHIP.c.confirmed_at.is_(None),
+        MEMBERSHIP.c.deleted_at.is_(None),
+        MEMBERSHIP.c.suspended.is_(False),
+        or_(MEMBERSHIP.c.valid_until.is_(None), MEMBERSHIP.c.valid_until > NOW),
+        structure_open(),
+    )
 
 
 def membership_valid() -> ColumnElement[bool]:

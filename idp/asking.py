@@ -56,6 +56,33 @@ class Workplace:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingRole:
+    """A role that takes effect with the membership; ``valid_from``: not before that day."""
+
+    application_label: str
+    role_label: str
+    valid_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingMembership:
+    """A second structure's membership, until its person answers.
+
+    ``added_by`` is a person's name, or says what added him; ``valid_from``: not before that day.
+    """
+
+    id: str
+    structure_label: str
+    structure_path: str
+    added_by: str
+    added_at: datetime
+    function: str = ""
+    service: str = ""
+    valid_from: datetime | None = None
+    roles: tuple[WaitingRole, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OwnRequest:
     """A request as the person who made it sees it; ``answered_by`` is a name, empty if unknown."""
 

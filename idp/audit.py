@@ -27,6 +27,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
 )
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Mapped, mapped_column
@@ -42,7 +43,16 @@ class AuditEvent(Base):
     """One event: a code and its parameters; the views word it."""
 
     __tablename__ = "audit_event"
-    __table_args__ = (Index("ix_audit_event_subject_at", "subject_id", "at"),)
+    __table_args__ = (
+        Index("ix_audit_event_subject_at", "subject_id", "at"),
+        Index(
+            "ix_audit_event_structure_at",
+            "structure",
+            "at",
+            sqlite_where=text("structure IS NOT NULL"),
+            postgresql_where=text("structure IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
@@ -54,6 +64,11 @@ class AuditEvent(Base):
     entity_id: Mapped[str | None] = mapped_column(String(1024))
     target: Mapped[str | None] = mapped_column(String(200))
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    structure: Mapped[str | None] = mapped_column(String(64))
+    """In which structure it happened: said by ``target`` or ``parameters`` already, found by this.
+
+    No part of the seal, which covers those two: :func:`verify` reads it from them again.
+    """
 
 
 class AuditSeal(Base):
@@ -85,6 +100,7 @@ ADVISORY_LOCK = 0x5345414C
 _event = cast("Table", AuditEvent.__table__)
 _seal = cast("Table", AuditSeal.__table__)
 
+_SEALED = tuple(column.name for column in _event.c if column.name != "structure")
 _WRITTEN = tuple(column for column in _event.c if column.name != "id")
 _INSERT = insert(_event)
 _INSERT_IF_KNOWN = insert(_event).from_select(
@@ -198,7 +214,20 @@ class AuditLog:
             "entity_id": entity_id,
             "target": None if target is None else target[:200],
             "parameters": dict(parameters or {}),
+            "structure": _structure(target, parameters or {}),
         }
+
+
+def _structure(target: str | None, parameters: Mapping[str, object]) -> str | None:
+    """The code of the structure in which it happens; None where it concerns none."""
+    kind, _, code = (target or "").partition(":")
+    found = code if kind == "structure" else parameters.get("structure")
+    return found[:64] if isinstance(found, str) and found else None
+
+
+def _is_placed(event: RowMapping) -> bool:
+    """Whether it stands where it happened: elsewhere *Historique* would not find it."""
+    return bool(event["structure"] == _structure(event["target"], event["parameters"]))
 
 
 class Sealer:
@@ -322,7 +351,7 @@ class VerifyResult:
 
 
 def verify(db: Database, secret: bytes) -> VerifyResult:
-    """Recompute the chain: positions without a gap, events present, hashes equal.
+    """Recompute the chain: positions without a gap, events present, hashes equal, places true.
 
     From the newest checkpoint on, or from the beginning of a journal that was never purged.
     """
@@ -333,7 +362,7 @@ def verify(db: Database, secret: bytes) -> VerifyResult:
         for row in _sealed_events(connection, start.position):
             if row["id"] is None or row["position"] != position + 1:
                 broken_at = position + 1
-            elif chained(head, row) != row["hash"]:
+            elif chained(head, row) != row["hash"] or not _is_placed(row):
                 broken_at = row["position"]
             if broken_at is not None:
                 break
@@ -346,10 +375,10 @@ def verify(db: Database, secret: bytes) -> VerifyResult:
 
 def chained(previous: str, event: Mapping[str, Any] | RowMapping) -> str:
     """The hash of a seal: SHA-256 over the one before and the event's canonical JSON."""
-    content = {column.name: event[column.name] for column in _event.c}
+    content = {name: event[name] for name in _SEALED}
     content["at"] = content["at"].astimezone(UTC).isoformat(timespec="microseconds")
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return sha256(f"{previous}\n{text}".encode()).hexdigest()
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return sha256(f"{previous}\n{canonical}".encode()).hexdigest()
 
 
 def _sealed_events(connection: Connection, after: int) -> Iterator[RowMapping]:

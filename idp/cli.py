@@ -23,8 +23,9 @@ import click
 
 from idp import log
 from idp.context import Origin, acting
-from idp.db import DatabaseError, check_there_is_one
+from idp.db import DatabaseError
 from idp.errors import ConfigurationError, ConvergencesError, DirectoryError
+from idp.installation import check_there_is_one
 from idp.services import Services, build, import_models
 from idp.settings import Settings, from_file
 

@@ -35,12 +35,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from idp.errors import ConfigurationError
 from idp.log import logger
 
 R = TypeVar("R")
@@ -106,7 +105,8 @@ def _aware(value: datetime | None) -> datetime | None:
 
 
 def _in_utc(value: datetime | None) -> datetime | None:
-    return None if value is None else value.astimezone(UTC)
+    # Nothing to do is the rule: PostgreSQL is asked for UTC, and an export reads millions.
+    return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
 
 
 @lru_cache(maxsize=128)
@@ -190,6 +190,7 @@ class Database:
         self._write_lock = Lock()
         self._locked_out = False
         self._current: ContextVar[_Work | None] = ContextVar("unit_of_work", default=None)
+        self._first: ContextVar[Callable[[], None] | None] = ContextVar("first", default=None)
 
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
@@ -205,6 +206,18 @@ class Database:
         """The same unit of work for prebuilt statements, without the price of an ORM session."""
         with self._work() as work:
             yield work.flushed()
+
+    @contextmanager
+    def first(self, act: Callable[[], None]) -> Iterator[None]:
+        """In here each unit of work begins with this: what it was decided on may be gone by then.
+
+        What ``act`` raises undoes the unit; what it locks stays so until its end.
+        """
+        token = self._first.set(act)
+        try:
+            yield
+        finally:
+            self._first.reset(token)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -223,6 +236,25 @@ class Database:
             return current.flushed().execute(statement, values).all()
         with self._readers.connect() as connection:
             return connection.execute(statement, values).all()
+
+    def rows_planned(
+        self, statement: Executable, values: Mapping[str, object]
+    ) -> Sequence[Row[Any]]:
+        """As :meth:`rows`, for a statement whose best plan depends on its values.
+
+        psycopg prepares what it sees often, and PostgreSQL then plans it once for any values: a
+        search for a rare name would go the way of a frequent one.
+        """
+        with self.reading() as session:
+            connection = session.connection()
+            if self.is_sqlite:
+                return connection.execute(statement, values).all()
+            driver: Any = connection.connection.driver_connection
+            before, driver.prepare_threshold = driver.prepare_threshold, None
+            try:
+                return connection.execute(statement, values).all()
+            finally:
+                driver.prepare_threshold = before
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -245,6 +277,9 @@ class Database:
             try:
                 if self.is_sqlite:
                     self._begin(connection)
+                first = self._first.get()
+                if first is not None:
+                    first()
                 yield work
                 work.flushed().commit()
             finally:
@@ -311,30 +346,6 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
-
-
-def check_there_is_one(url: str) -> None:
-    """See that a database can be at this URL, before one is made by a slip of the keyboard.
-
-    Raises:
-        ConfigurationError: another kind of database, or an SQLite file that is not there.
-    """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        parsed = None
-    if parsed is None or parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise ConfigurationError(
-            "convergences.database_url is neither sqlite:// nor postgresql://",
-            public="L'adresse de la base de données doit commencer par sqlite:// ou postgresql://.",
-        )
-    in_file = parsed.get_backend_name() == "sqlite" and parsed.database
-    if in_file and not Path(in_file).exists():
-        raise ConfigurationError(
-            f"no database {in_file}",
-            public=f"Il n'y a pas de base de données à l'adresse {in_file}. Vérifiez VAR et "
-            "DATABASE_URL, ou préparez-la avec « convergences migrate ».",
-        )
 
 
 def _engine(url: URL, *, hurried: bool) -> Engine:

@@ -23,7 +23,7 @@
     ├── Busy                    too many people sign in at once: come back in a moment
     ├── NotAllowed              the decider said no; outside one's scope it reads as absent (404)
     ├── DirectoryError          an operation on people or rights that the rules refuse, in words
-    │   └── NotFound, AlreadyExists, AlreadyAnswered, TooMany
+    │   └── NotFound, AlreadyExists, AlreadyAnswered, StaleEdit, TooMany
     ├── BackChannelFailed       an SP did not take a message sent to it directly
     ├── KeyRefused              a step of a signing key's life that would break an SP
     ├── SessionEnded            the session ended in the middle of what it was used for
@@ -329,6 +329,19 @@ class AlreadyAnswered(DirectoryError):
 
     code = "already-answered"
     http_status = 409
+
+
+class StaleEdit(DirectoryError):
+    """What was edited changed since the form was shown: nothing is saved, both versions are shown.
+
+    ``public`` says what changed.
+    """
+
+    code = "stale-edit"
+    http_status = 409
+    public_text = (
+        "Ces informations ont changé depuis que vous avez ouvert la page. Rien n'a été enregistré."
+    )
 
 
 class TooMany(DirectoryError):

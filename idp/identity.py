@@ -5,7 +5,14 @@ from idp.log import logger
 from idp.messages import AcceptedRequest
 from idp.saml import attributes, subject_ids
 from idp.saml.name_id import issue
-from idp.types import Entitlement, ReleasedIdentity, ServiceProvider
+from idp.types import (
+    Entitlement,
+    NameIDFormat,
+    ReleasedIdentity,
+    ReleaseRule,
+    ServiceProvider,
+    Source,
+)
 
 
 def released_identity(
@@ -42,3 +49,19 @@ def released_identity(
     for name in attributes.too_long(released):
         logger.warning("attribute.long", entity_id=entity_id, attribute=name)
     return ReleasedIdentity(name_id, released)
+
+
+def known_by_address(service_provider: ServiceProvider) -> bool:
+    """Whether what this SP receives of a person changes with his address.
+
+    Its pseudonyms and subject identifiers do not: whoever it knows by those, it still knows.
+    """
+    if service_provider.name_id_format in {NameIDFormat.EMAIL_ADDRESS, NameIDFormat.UNSPECIFIED}:
+        return True
+    return any(_has_address(rule) for rule in attributes.rules_for(service_provider))
+
+
+def _has_address(rule: ReleaseRule) -> bool:
+    if rule.source is Source.TEMPLATE:
+        return any(f"{{{source}}}" in rule.argument for source in (Source.MAIL, Source.UID))
+    return rule.source in {Source.MAIL, Source.UID}

@@ -7,15 +7,18 @@ it refuses to start instead.
 
 import hmac
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, String, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.db import Base, Database
 from idp.errors import ConfigurationError
 
-SCHEMA = "0010"
+SCHEMA = "0014"
 """The newest revision of ``idp/migrations``, which a server knows without loading Alembic."""
 
 _SCHEMA = text("SELECT version_num FROM alembic_version")
@@ -71,3 +74,27 @@ def _noted(db: Database, own: str) -> Sequence[Row[Any]]:
     with db.unit_of_work() as work:
         work.execute(statement.on_conflict_do_nothing())
         return db.rows(_FINGERPRINT, {})
+
+
+def check_there_is_one(url: str) -> None:
+    """See that a database can be at this URL, before one is made by a slip of the keyboard.
+
+    Raises:
+        ConfigurationError: another kind of database, or an SQLite file that is not there.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ConfigurationError(
+            "convergences.database_url is neither sqlite:// nor postgresql://",
+            public="L'adresse de la base de données doit commencer par sqlite:// ou postgresql://.",
+        )
+    in_file = parsed.get_backend_name() == "sqlite" and parsed.database
+    if in_file and not Path(in_file).exists():
+        raise ConfigurationError(
+            f"no database {in_file}",
+            public=f"Il n'y a pas de base de données à l'adresse {in_file}. Vérifiez VAR et "
+            "DATABASE_URL, ou préparez-la avec « convergences migrate ».",
+        )

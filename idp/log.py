@@ -30,9 +30,15 @@ SECRET_WORDS = (
     "secret",
     "token",
 )
-SECRET_PATHS = re.compile(r"((?:/|%2F)mot-de-passe(?:/|%2F))[^\s/?#\"'&%]+", re.IGNORECASE)
+SECRET_PATHS = re.compile(
+    r"((?:/|%2F)(?:mot-de-passe|adresse-remplacee)(?:/|%2F))[^\s/?#\"'&%]+", re.IGNORECASE
+)
 """Addresses that open an account, also inside another's query; servers write addresses into their
 lines, and so do pages."""
+ASKED_OF_PEOPLE = re.compile(
+    r"((?:/|%2F)aia(?:/|%2F)[^\s#\"']*?(?:\?|%3F))[^\s#\"']+", re.IGNORECASE
+)
+"""What is asked for in the directory: names and addresses of people stand in its queries."""
 FOREIGN_LOGGERS = ("_granian", "granian.access", "sqlalchemy", "alembic", "waitress")
 
 logger: BoundLogger = structlog.stdlib.get_logger("convergences")
@@ -137,7 +143,8 @@ def _bounded(value: object) -> object:
 
 
 def _one_line(text: str) -> str:
-    text = SECRET_PATHS.sub(rf"\g<1>{MASKED}", text)
+    for pattern in (SECRET_PATHS, ASKED_OF_PEOPLE):
+        text = pattern.sub(rf"\g<1>{MASKED}", text)
     if len(text) > MAX_VALUE:
         text = f"{text[:MAX_VALUE]}… ({len(text)} characters)"
     if text.isprintable():

@@ -42,6 +42,12 @@ class MailSlip:
     answer: str
     resendable: bool
 
+    @property
+    def undelivered(self) -> bool:
+        """*Mail non remis*: given up, or waiting after a try that failed."""
+        tried = self.state is MailState.WAITING and self.cause is not None
+        return tried or self.state in {MailState.DEAD, MailState.ABANDONED}
+
 
 @dataclass(frozen=True, slots=True)
 class MailPage:
@@ -104,7 +110,6 @@ class MailDesk:
     def deliveries(self, recipients: Sequence[str], kinds: Sequence[str]) -> dict[str, MailSlip]:
         """The newest mail of these kinds to each of these addresses, in one statement.
 
-        ``mail non remis`` is one whose state is DEAD or ABANDONED, or that waits and has a cause.
         An address without such a mail, or whose mail ended thirty days ago, is absent.
         """
         if not recipients or not kinds:

@@ -1,8 +1,9 @@
 """What is recorded about a person, as he may read it himself. Frozen, as :mod:`idp.types`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,42 @@ class JournalEntry:
     address: str
     entity_id: str | None
     target: str | None
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which changes somebody may read: what happened in these structures (None: everywhere).
+
+    Of roles and requests only those of these ``applications`` (None: all).
+    """
+
+    structures: Collection[str] | None = None
+    applications: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Of which person changes are read; ``since``: of his account, in no structure, none older.
+
+    ``unless_own``: codes of which only what others did to him is told.
+    """
+
+    subject_id: str
+    since: datetime | None = None
+    unless_own: Collection[str] = ()
+
+
+class Change(NamedTuple):
+    """An event of the journal, as an administrator may read it: without any network address."""
+
+    id: int
+    at: datetime
+    code: str
+    actor: str
+    subject_id: str | None
+    target: str | None
+    structure: str | None
     parameters: Mapping[str, object]
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from idp.asking import Notice, OwnRequest, Workplace
+from idp.asking import Notice, OwnRequest, WaitingMembership, Workplace
 from idp.sessions.sign_in import SignedIn
 from idp.types import Referent, SsoSession
 
@@ -219,6 +219,33 @@ class IAccessRequests(Protocol):
         """How many requests of others wait for the answer of this person, a référent."""
 
 
+class IConfirmations(Protocol):
+    """The memberships that another structure added: without effect until their person says yes."""
+
+    def waiting(self, subject_id: str) -> tuple[WaitingMembership, ...]:
+        """Those that wait for his answer, by path; empty for an unknown person.
+
+        Not those that confirming would not bring into effect: suspended, over, or of a structure
+        that is closed. One statement when there is none.
+        """
+
+    def confirm(self, subject_id: str, membership_id: str) -> WaitingMembership:
+        """Bring it into effect with its roles, journalled; what took effect is returned.
+
+        Raises:
+            NotFound: none of his waits under this id: it is somebody else's, was withdrawn or
+                refused meanwhile; all alike.
+            AlreadyAnswered: he has confirmed it already.
+        """
+
+    def refuse(self, subject_id: str, membership_id: str) -> WaitingMembership:
+        """End it, journalled, and mail a référent of that structure; what ended is returned.
+
+        Raises:
+            NotFound, AlreadyAnswered: as :meth:`confirm`.
+        """
+
+
 class INotices(Protocol):
     """What the centre tells people."""
 
@@ -252,5 +279,6 @@ class SelfService:
     photos: IPhotos
     record: IRecord
     access_requests: IAccessRequests
+    confirmations: IConfirmations
     notices: INotices
     problems: IProblems

@@ -33,6 +33,9 @@ _SCOPE = re.compile(rf"(?=.{{1,127}}\Z){_LABEL}(?:\.{_LABEL})*")
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+FIELDS = frozenset({"phone", "postal_address", "teleworking"})
+"""What is recorded of a person in a structure and need not be."""
+
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"}
 
 
@@ -72,7 +75,8 @@ class Mail:
 class Settings:
     """All that the .ini says. Durations are timedeltas.
 
-    ``scope`` is the domain after the @ of the identifiers that SPs receive.
+    ``scope`` is the domain after the @ of the identifiers that SPs receive. ``fields_off`` are the
+    words of :data:`FIELDS` that the directory neither asks for nor shows.
     """
 
     public_url: str
@@ -101,6 +105,7 @@ class Settings:
     metrics_token: str | None = field(repr=False)
     demonstration: bool
     durable: bool
+    fields_off: frozenset[str] = frozenset()
 
     @property
     def secure(self) -> bool:
@@ -162,6 +167,7 @@ def from_mapping(raw: Mapping[str, str], *, here: Path, local: bool = True) -> S
         metrics_token=read.text("metrics.token", "") or None,
         demonstration=read.flag("convergences.demonstration", default=False),
         durable=read.flag("convergences.durable", default=True),
+        fields_off=_fields_off(read),
     )
     if settings.demonstration and not settings.on_loopback:
         raise ConfigurationError(
@@ -249,6 +255,15 @@ def _scope(read: _Reader, public_url: str) -> str:
             "(the default is the host of convergences.public_url)"
         )
     return scope
+
+
+def _fields_off(read: _Reader) -> frozenset[str]:
+    words = frozenset(read.words("directory.fields_off", ""))
+    if not words <= FIELDS:
+        raise ConfigurationError(
+            f"the setting directory.fields_off knows {' '.join(sorted(FIELDS))} alone"
+        )
+    return words
 
 
 def _folder(here: Path, text: str) -> str:

@@ -4,6 +4,7 @@
 and a browser never asks twice for the same one.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from gzip import compress
@@ -20,9 +21,17 @@ from idp import logo
 from idp.errors import ConfigurationError
 from idp.request import Request
 from idp.settings import Organization, Settings
+from views import guide_pictures
 from views.theme import style_sheet
 
 FOLDER = Path(__file__).parent / "static"
+NODE_MODULES = FOLDER.parent.parent / "node_modules"
+VENDORED = {
+    "css/bootstrap-grid.css": "bootstrap/dist/css/bootstrap-grid.min.css",
+    "js/htmx.js": "htmx.org/dist/htmx.min.js",
+}
+"""What pages take from npm packages, by the path where we serve it."""
+
 FOREVER = "public, max-age=31536000, immutable"
 FOR_AN_HOUR = "public, max-age=3600"
 OWN_MARK = "img/favicon.svg"
@@ -37,6 +46,7 @@ _TYPES = {
     ".ico": "image/vnd.microsoft.icon",
 }
 _TEXTS = {".css", ".js", ".svg"}
+_SOURCE_MAP = re.compile(rb"\n?(?:/\*|//)# sourceMappingURL=[^\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +87,21 @@ class Assets:
 
 
 def load(settings: Settings) -> Assets:
-    """Read the files of this room, the organisation's pictures and its colours.
+    """Read the files of this room and of the npm packages, the organisation's pictures and colours.
+
+    The pictures of the guide pages as well, where there are some.
 
     Raises:
-        ConfigurationError: a picture cannot be read or is of no known kind, the colour is none.
+        ConfigurationError: a picture cannot be read or is of no known kind, the colour is none, or
+            the packages were not installed.
     """
     files = {
         path.relative_to(FOLDER).as_posix(): path.read_bytes()
         for path in FOLDER.rglob("*")
         if path.suffix in _TYPES
     }
+    files |= {path: _vendored(source) for path, source in VENDORED.items()}
+    files |= guide_pictures.read(settings.var)
     files["css/theme.css"] = style_sheet(settings.organization.color).encode()
     organization = settings.organization
     image = logo.load(organization)
@@ -163,6 +178,17 @@ def _asset(path: str, content: bytes) -> Asset:
     suffix = Path(path).suffix
     packed = compress(content, 9, mtime=0) if suffix in _TEXTS else None
     return Asset(_TYPES[suffix], sha256(content).hexdigest()[:16], content, packed)
+
+
+def _vendored(source: str) -> bytes:
+    try:
+        content = (NODE_MODULES / source).read_bytes()
+    except OSError:
+        raise ConfigurationError(
+            f"node_modules/{source} is missing: run deploy/setup.sh runtime"
+        ) from None
+    # Their maps are not served; a browser's tools would ask for them in vain.
+    return _SOURCE_MAP.sub(b"", content)
 
 
 def _picture(key: str, spec: str) -> bytes:

@@ -1,8 +1,8 @@
 """What a person had typed when his session ended is kept, and offered to him again.
 
-A view that takes a form names the fields worth keeping: ``draft=("message",)``; never a password or
-a file. Where its form arrives after the session ended, what was typed there is kept for whoever's
-session it was (:mod:`idp.sessions.drafts`). Once he has signed in again,
+A view that takes a form names the fields worth keeping: ``draft=("message", "service-*")``; never a
+password or a file. Where its form arrives after the session ended, what was typed there is kept for
+whoever's session it was (:mod:`idp.sessions.drafts`). Once he has signed in again,
 :func:`views.forms.make_form` fills the form in with it at the same address; nobody else sees it.
 
 The page's script, which tells him that the session is over, sends the form to be kept and for
@@ -10,6 +10,7 @@ nothing else (:data:`ONLY_KEPT`): he may have signed in again meanwhile, in anot
 """
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pyramid.config import Configurator
@@ -67,7 +68,7 @@ def keep(request: Request, names: tuple[str, ...]) -> bool:
     """
     token = request.session_token
     owner = request.services.sessions.owner(token, lapsed=True) if token else None
-    return owner is not None and _keep_for(owner, request, names)
+    return owner is not None and keep_for(owner, request, names)
 
 
 def _set_aside(request: Request, names: tuple[str, ...]) -> Response:
@@ -76,13 +77,18 @@ def _set_aside(request: Request, names: tuple[str, ...]) -> Response:
     path = way_back.unseal(request, request.POST[ONLY_KEPT], subject_id=person)
     if path is None or path.partition("?")[0] != request.path:
         return see_other(request, "portal")
-    _keep_for(person, request, names)
+    keep_for(person, request, names)
     return see_other(request, path=path)
 
 
-def _keep_for(owner: str, request: Request, names: tuple[str, ...]) -> bool:
-    typed = {name: str(request.POST[name]) for name in names if name in request.POST}
-    return request.services.drafts.keep(owner, request.path, typed)
+def keep_for(owner: str, request: Request, names: tuple[str, ...]) -> bool:
+    """Keep these fields of the posted form for this person; whether there was anything."""
+    typed = {
+        name: str(value)
+        for name, value in request.POST.items()
+        if any(fnmatchcase(name, each) for each in names)
+    }
+    return request.services.drafts.keep(owner, way_back.form_address(request), typed)
 
 
 def forget(request: Request) -> Response:

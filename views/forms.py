@@ -11,8 +11,17 @@ from pyramid.response import Response
 from idp.errors import ConvergencesError
 from idp.request import Request
 from views.templating import environment
+from views.way_back import form_address
 
-__all__ = ["Form", "FormRefused", "Values", "handle_form_submission", "make_form", "renderer"]
+__all__ = [
+    "Form",
+    "FormRefused",
+    "Values",
+    "handle_form_submission",
+    "make_form",
+    "refuse",
+    "renderer",
+]
 
 Values = dict[str, object]
 
@@ -100,13 +109,13 @@ def _offer_draft(request: Request, form: Form) -> None:
     form.drafted = bool(drafted_fields(request))
     if not form.drafted or request.method != "GET" or request.subject is None:
         return
-    typed = request.services.drafts.find(request.subject.id, request.path)
+    typed = request.services.drafts.find(request.subject.id, form_address(request))
     if typed is None:
         return
     for child in form.children:
         if child.name in typed:
             child.cstruct = child.widget.deserialize(child, typed[child.name])
-    form.draft = request.path
+    form.draft = form_address(request)
 
 
 def drafted_fields(request: Request) -> tuple[str, ...]:
@@ -135,18 +144,18 @@ def handle_form_submission(
     try:
         response = on_success(values)
     except FormRefused as refused:
-        _show(form, refused)
+        refuse(form, refused)
         response = on_failure()
         response.status = refused.status
         response.headers.update(refused.headers)
         return response
     if "brouillon-repris" in request.POST and request.subject is not None:
-        request.services.drafts.forget(request.subject.id, request.path)
+        request.services.drafts.forget(request.subject.id, form_address(request))
     return response
 
 
-def _show(form: Form, refused: FormRefused) -> None:
-    """The refusal, above the form or at its field."""
+def refuse(form: Form, refused: FormRefused) -> None:
+    """Show the refusal above the form or at its field."""
     if refused.field is None:
         form.error = colander.Invalid(form.schema, refused.text)
         return

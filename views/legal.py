@@ -2,9 +2,10 @@
 
 Each has a text of its own, filled in from the settings. An operator replaces it by a file in the
 folder ``organization.texts``: ``mentions-legales.txt``, ``donnees-personnelles.txt`` and, for the
-guide (:mod:`views.help`), ``guide-utilisateur.txt`` (a blank line between paragraphs, ``## ``
-before a heading); he records an accessibility audit there in ``accessibilite.json``. What is there
-is read once, at the start, and refuses to start when it cannot be understood.
+guides (:mod:`views.help`), ``guide-utilisateur.txt`` and ``guide-referent.txt`` (a blank line
+between paragraphs, ``## `` before a heading); he records an accessibility audit there in
+``accessibilite.json``. What is there is read once, at the start, and refuses to start when it
+cannot be understood.
 """
 
 import json
@@ -20,7 +21,12 @@ from idp.request import Request
 from idp.settings import Settings
 
 NOT_CONFORMING = "non conforme"
-TEXTS = ("mentions-legales.txt", "donnees-personnelles.txt", "guide-utilisateur.txt")
+TEXTS = (
+    "mentions-legales.txt",
+    "donnees-personnelles.txt",
+    "guide-utilisateur.txt",
+    "guide-referent.txt",
+)
 """The texts that an operator may replace."""
 
 _LISTS = (

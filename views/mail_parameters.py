@@ -30,8 +30,9 @@ _ANSWER = {
 SAMPLES: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "account-created": _ACCOUNT,
-        "membership-added": _ACCOUNT,
+        "membership-added": {**_ACCOUNT, "url": "https://portail.example/rattachements"},
         "membership-added-elsewhere": _ACCOUNT,
+        "membership-refused": {**_PERSON, "structure": "Structure / Service"},
         "key-ending": {"kid": "20261120-0a1b2c3d", "use": "signing", "ends_at": _MOMENT},
         "role-granted-to-oneself": {**_PERSON, **_ROLE},
         "access-requested": {
@@ -54,6 +55,13 @@ SAMPLES: Mapping[str, Mapping[str, object]] = MappingProxyType(
         },
         "account-ending": {**_PERSON, "last_day": date(2026, 11, 20), "referents": [_REFERENT]},
         "address-changed": {**_PERSON, "link": "https://portail.example/lien"},
+        "address-refused": {
+            **_PERSON,
+            "old_mail": "ancienne.adresse@ville.example",
+            "changed_at": _MOMENT,
+            "changed_by": "Prénom NOM",
+            "url": "https://portail.example/aia/utilisateurs/0a1b2c3d4e5f6071",
+        },
         "password-first-visit": _LINK,
         "password-reset": _LINK,
         "password-refused": {

@@ -26,6 +26,7 @@ def includeme(config: Configurator) -> None:
     route("forgotten_password", "/mot-de-passe-oublie")
     route("password_link", "/mot-de-passe/{token}")
     route("password_link_again", "/mot-de-passe/{token}/nouveau")
+    route("address_refusal", "/adresse-remplacee/{token}")
     route("hide_notice", "/avis/masquer")
     route("ask_access", "/demander-un-acces")
     route("withdraw_request", "/demander-un-acces/retirer")
@@ -53,6 +54,7 @@ def includeme(config: Configurator) -> None:
     route("personal_data", "/donnees-personnelles")
     route("legal", "/mentions-legales")
     route("guide", "/guide-utilisateur")
+    route("guide_referent", "/guide-referent")
     route("contact", "/contact")
     route("site_map", "/plan-du-site")
 
@@ -89,6 +91,55 @@ def _add_aia(config: Configurator) -> None:
     route("aia_sign_out", "/aia/deconnexion")
     route("aia_requests", "/aia/demandes")
     route("aia_request", "/aia/demandes/{request_id}")
+    _add_aia_users(config)
+    _add_aia_structures(config)
+    _add_aia_applications(config)
+
+
+def _add_aia_users(config: Configurator) -> None:
+    """*Utilisateurs*: fixed addresses before those that name a person."""
+    route = config.add_route
+    route("aia_users", "/aia/utilisateurs")
+    route("aia_user_new", "/aia/utilisateurs/nouveau")
+    route("aia_user_add", "/aia/utilisateurs/ajouter")
+    route("aia_bin", "/aia/utilisateurs/corbeille")
+    route("aia_bulk", "/aia/utilisateurs/actions")
+    route("aia_users_export", "/aia/utilisateurs/export")
+    route("aia_user", "/aia/utilisateurs/{subject_id}")
+    route("aia_user_edit", "/aia/utilisateurs/{subject_id}/editer")
+    route("aia_user_address", "/aia/utilisateurs/{subject_id}/adresse")
+    route("aia_user_photo", "/aia/utilisateurs/{subject_id}/photo")
+    route("aia_user_structure", "/aia/utilisateurs/{subject_id}/structure")
+    route("aia_user_delete", "/aia/utilisateurs/{subject_id}/supprimer")
+    route("aia_user_lock", "/aia/utilisateurs/{subject_id}/verrouiller")
+    route("aia_user_unlock", "/aia/utilisateurs/{subject_id}/deverrouiller")
+    route("aia_user_password", "/aia/utilisateurs/{subject_id}/mot-de-passe")
+    route("aia_user_resend", "/aia/utilisateurs/{subject_id}/renvoyer")
+    route("aia_user_history", "/aia/utilisateurs/{subject_id}/historique")
+
+
+def _add_aia_structures(config: Configurator) -> None:
+    """*Structures*."""
+    route = config.add_route
+    route("aia_structures", "/aia/structures")
+    route("aia_structure", "/aia/structures/{code}")
+    route("aia_structure_edit", "/aia/structures/{code}/editer")
+    route("aia_structure_new", "/aia/structures/{code}/creer")
+    route("aia_structure_close", "/aia/structures/{code}/fermer")
+    route("aia_structure_export", "/aia/structures/{code}/export")
+    route("aia_structure_history", "/aia/structures/{code}/historique")
+
+
+def _add_aia_applications(config: Configurator) -> None:
+    """*Applications*."""
+    route = config.add_route
+    route("aia_applications", "/aia/applications")
+    route("aia_role", "/aia/applications/{code}/{role}")
+    route("aia_role_assign", "/aia/applications/{code}/{role}/affecter")
+    route("aia_role_unassign", "/aia/applications/{code}/{role}/desaffecter")
+    route("aia_role_reassign", "/aia/applications/{code}/{role}/reaffecter")
+    route("aia_role_dates", "/aia/applications/{code}/{role}/dates")
+    route("aia_role_export", "/aia/applications/{code}/{role}/export")
 
 
 def _add_own(config: Configurator) -> None:
@@ -101,6 +152,8 @@ def _add_own(config: Configurator) -> None:
     route("photo", r"/photos/{digest:[0-9a-f]{40}}")
     route("accesses", "/profil/acces")
     route("received", "/profil/acces/{code}")
+    route("confirmations", "/rattachements")
+    route("refuse_membership", "/rattachements/refuser")
     route("change_password", "/profil/mot-de-passe")
     route("sessions", "/profil/sessions")
     route("close_session", "/profil/sessions/fermer")

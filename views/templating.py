@@ -7,7 +7,7 @@ page's also ``person`` (:mod:`views.person`).
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -22,6 +22,18 @@ from views.legal import read as read_statement
 
 ICONS = Path(__file__).parent / "static" / "icons"
 GENERIC_ICON = "application"
+
+
+class Counted(Protocol):
+    """How many there are; ``exact`` False: more than that."""
+
+    @property
+    def number(self) -> int:
+        """As far as it was counted."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether that is all."""
 
 
 class Icons:
@@ -54,6 +66,16 @@ def french_date(value: date) -> str:
     return value.strftime("%d/%m/%Y")
 
 
+def thousands(number: int) -> str:
+    """``4 500``; the space does not break."""
+    return f"{number:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def counted(count: Counted) -> str:
+    """``312``, ``plus de 1 000``."""
+    return thousands(count.number) if count.exact else f"plus de {thousands(count.number)}"
+
+
 def photo_path(digest: str) -> str:
     """Where a photo is served: of the route ``photo``, without a request.
 
@@ -84,6 +106,8 @@ def furnish(
         "full_name": full_name,
         "initials": initials,
         "photo_path": photo_path,
+        "thousands": thousands,
+        "counted": counted,
         "french_date": french_date,
         "french_day": french_day,
         "last_day": last_day,

@@ -11,10 +11,17 @@ from collections.abc import Iterable
 from idp.request import Request
 
 LONGEST = 1500
+STEP = "etape"
+"""Of an address where the forms of several steps stand: which one; the first says nothing."""
 """Characters of an address worth coming back to; a longer one leads to the portal."""
 
-_NO_WAY_BACK = {"portal", "sign_out", "aia_sign_out", "password_link", "password_link_again"}
+_NO_WAY_BACK = {
+    *("portal", "sign_out", "aia_sign_out", "password_link", "password_link_again"),
+    "address_refusal",
+}
 """Where one arrives anyway, what one does not sign in for, and addresses that open an account."""
+
+_LATER_STEPS = {"2", "3", "4"}
 
 
 def query(request: Request, *, methods: Iterable[str], subject_id: str = "") -> dict[str, str]:
@@ -23,11 +30,17 @@ def query(request: Request, *, methods: Iterable[str], subject_id: str = "") -> 
     ``methods`` are those of this address: after a form it is the form's page, if there is one.
     """
     read = request.method in {"GET", "HEAD"}
-    path = str(request.path_qs if read else request.path)
+    path = str(request.path_qs) if read else form_address(request)
     name = getattr(request.matched_route, "name", None)
     if name in _NO_WAY_BACK or len(path) > LONGEST or not (read or "GET" in methods):
         return {}
     return {"suite": seal(request, path, subject_id=subject_id)}
+
+
+def form_address(request: Request) -> str:
+    """Names the form of this page: its path, and the step where it has several."""
+    step, path = request.GET.get(STEP, ""), str(request.path)
+    return f"{path}?{STEP}={step}" if step in _LATER_STEPS else path
 
 
 def seal(request: Request, path: str, *, subject_id: str = "") -> str:

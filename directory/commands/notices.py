@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from directory.authorisation import OPERATOR
-from directory.commands.options import DAY, end_of, services_of, start_of, zone_of
+from directory.commands.options import DAY, new_end, new_start, services_of, zone_of
 from directory.services.dates import Dates
 from directory.services.notices import NoticeLine
 from idp.asking import NoticeLevel
@@ -46,7 +46,7 @@ def notice_add(
         level=NoticeLevel.WARNING if warning else NoticeLevel.INFO,
         application=application,
         on_sign_in=sign_in,
-        dates=Dates().changed(start_of(from_, zone), end_of(until, zone)),
+        dates=Dates().changed(new_start(from_, zone), new_end(until, zone)),
     )
     cli.say(f"Avis {number} publié.", {"number": number})
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +11,7 @@ import click
 from directory.search import search_key
 from directory.services import DirectoryServices, build
 from directory.services.dates import UNCHANGED, Change, Unchanged
+from directory.services.days import begin, end
 
 if TYPE_CHECKING:
     from idp.cli import Cli
@@ -74,26 +75,16 @@ class End(click.ParamType[date | NoEnd]):
         return DAY.convert(value, param, ctx)
 
 
-def start_of(day: date | None, zone: tzinfo) -> datetime | None:
-    """Midnight in ``zone`` at the beginning of a day."""
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) if day else None
-
-
-def end_of(day: date | None, zone: tzinfo) -> datetime | None:
-    """Midnight in ``zone`` at the end of a day, which is thus included."""
-    return start_of(day + timedelta(days=1), zone) if day else None
-
-
 def new_start(day: date | None, zone: tzinfo) -> datetime | Unchanged:
     """The beginning that ``--from`` gives; without the option it stays."""
-    return start_of(day, zone) or UNCHANGED
+    return UNCHANGED if day is None else begin(day, zone)
 
 
-def new_end(end: date | NoEnd | None, zone: tzinfo) -> Change:
+def new_end(last: date | NoEnd | None, zone: tzinfo) -> Change:
     """The end that ``--until`` gives or takes away; without the option it stays."""
-    if isinstance(end, NoEnd):
+    if isinstance(last, NoEnd):
         return None
-    return end_of(end, zone) or UNCHANGED
+    return UNCHANGED if last is None else end(last, zone)
 
 
 def zone_of(cli: "Cli") -> tzinfo:

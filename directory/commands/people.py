@@ -10,7 +10,8 @@ import click
 from directory.authorisation import OPERATOR
 from directory.commands.options import services_of
 from directory.search import mail_key
-from directory.services.accounts import InBin, Person
+from directory.services.accounts import Person
+from directory.services.returning import InBin
 from directory.services.sheets import AccountSheet
 from idp.cli import outside_unit_of_work
 from idp.errors import AlreadyExists, DirectoryError

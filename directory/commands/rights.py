@@ -12,14 +12,13 @@ from directory.commands.options import (
     NoEnd,
     RoleName,
     dates,
-    end_of,
     new_end,
     new_start,
     services_of,
-    start_of,
     zone_of,
 )
 from directory.services.assignments import Grant
+from directory.services.days import begin, end
 
 if TYPE_CHECKING:
     from idp.cli import Cli
@@ -55,8 +54,8 @@ def application_schedule(
     services_of(cli).applications.schedule(
         OPERATOR,
         code,
-        opens_at=start_of(from_, zone),
-        closes_at=end_of(until, zone),
+        opens_at=begin(from_, zone) if from_ else None,
+        closes_at=end(until, zone) if until else None,
         message=message,
     )
     cli.say(f"Ouverture de l'application « {code} » enregistrée.")
@@ -129,9 +128,8 @@ def unassign(
     if from_ and until:
         raise click.UsageError("Indiquez --from ou --until, pas les deux.")
     zone = zone_of(cli)
-    services_of(cli).assignments.unassign(
-        OPERATOR, Grant(email, structure, *role), at=start_of(from_, zone) or end_of(until, zone)
-    )
+    at = begin(from_, zone) if from_ else end(until, zone) if until else None
+    services_of(cli).assignments.unassign(OPERATOR, Grant(email, structure, *role), at=at)
     cli.say(f"Rôle {':'.join(role)} retiré à {email}.", _told(email, structure, role))
 
 

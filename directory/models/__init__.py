@@ -1,5 +1,7 @@
 """Tables of the directory: structures, people, rights."""
 
+from directory.models.address import AddressChange
+from directory.models.bulk import BulkAction, BulkItem
 from directory.models.passwords import PasswordLinkRow, PasswordRequest
 from directory.models.people import Account, AccountPhoto, Membership
 from directory.models.requests import AccessRequest, NoticeRow
@@ -11,6 +13,7 @@ from directory.models.rights import (
     MandateApplication,
     Role,
 )
+from directory.models.search_keys import joined_key
 from directory.models.structures import Structure
 from directory.models.telling import AccountWarning, RoleChange
 
@@ -19,9 +22,12 @@ __all__ = [
     "Account",
     "AccountPhoto",
     "AccountWarning",
+    "AddressChange",
     "Application",
     "ApplicationEntity",
     "Assignment",
+    "BulkAction",
+    "BulkItem",
     "Mandate",
     "MandateApplication",
     "Membership",
@@ -31,4 +37,5 @@ __all__ = [
     "Role",
     "RoleChange",
     "Structure",
+    "joined_key",
 ]

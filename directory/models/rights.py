@@ -62,6 +62,7 @@ class Assignment(Base):
     __tablename__ = "assignment"
     __table_args__ = (
         UniqueConstraint("membership_id", "role_id"),
+        Index("ix_assignment_role_id", "role_id", "membership_id"),
         CheckConstraint(
             "valid_until IS NULL OR valid_from IS NULL OR valid_until > valid_from",
             name="validity",
@@ -70,7 +71,7 @@ class Assignment(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     membership_id: Mapped[int] = mapped_column(ForeignKey("membership.id", ondelete="CASCADE"))
-    role_id: Mapped[int] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"), index=True)
+    role_id: Mapped[int] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"))
     granted_by: Mapped[str] = mapped_column(String(120))
     granted_at: Mapped[datetime]
     valid_from: Mapped[datetime | None]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.db import Base
@@ -15,11 +15,14 @@ class Structure(Base):
     prefix; ``label_path`` (``cig-pc / collectivites / Vitry``) and ``siret_in_force`` (its own or
     the nearest ancestor's) are kept beside it, because every assertion needs them and a rename is
     rare. One function writes the three: ``directory.services.structures.refresh_subtree``.
+    ``path_key`` is the beginning of the folded label path, by which lists are sorted; only
+    :mod:`directory.models.search_keys` writes it.
     """
 
     __tablename__ = "structure"
     __table_args__ = (
         Index("ix_structure_path", "path", postgresql_ops={"path": "text_pattern_ops"}),
+        Index("ix_structure_path_key", "path_key", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -31,4 +34,5 @@ class Structure(Base):
     label_path: Mapped[str] = mapped_column(String(2000))
     siret_in_force: Mapped[str | None] = mapped_column(String(14))
     search_key: Mapped[str] = mapped_column(String(200))
+    path_key: Mapped[str] = mapped_column(String(400), server_default=text("''"))
     closed_at: Mapped[datetime | None]

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from directory import password_policy, referents
+from directory import password_policy
 from directory.authorisation import (
     AccountTarget,
     Actor,
     MembershipTarget,
     Permission,
     StructureTarget,
-    may,
     require,
 )
 from directory.models import Account, Membership, Structure
-from directory.search import mail_key, search_key
+from directory.search import mail_key
+from directory.services import account_state
 from directory.services.account_password import policy_for, policy_of, store, tell_changed
 from directory.services.bin import BIN_PERIOD, purge_account
 from directory.services.lookup import (
@@ -28,10 +28,17 @@ from directory.services.lookup import (
     any_account_by_mail,
     structure_by_code,
 )
-from directory.services.mandates import require_another_central
-from directory.services.memberships import MembershipFields, attach_membership
+from directory.services.memberships import (
+    MembershipFields,
+    attach_membership,
+    mail_parameters,
+    takes_effect,
+    tell_added,
+)
+from directory.services.reserved import require_free
+from directory.services.returning import known_account, out_of_bin
 from directory.services.sheets import AccountSheet, sheet
-from directory.services.texts import clean_mail, clean_text, is_generic
+from directory.services.texts import clean_mail, clean_text, generic_warning, is_generic
 from idp.errors import AlreadyExists, DirectoryError
 from idp.passwords import Passwords
 
@@ -67,10 +74,6 @@ class Added:
     warnings: tuple[str, ...] = ()
 
 
-class InBin(AlreadyExists):
-    """The address is that of an account in the bin, which can be restored."""
-
-
 class Accounts:
     """Adds, locks, dates and shows accounts. Deletion is :class:`directory.services.bin.Bin`'s."""
 
@@ -100,19 +103,18 @@ class Accounts:
             NotFound: no such structure.
             NotAllowed: outside the actor's subtrees, himself, or a password by other than the
                 command line.
-            InBin: the account is in the bin.
-            AlreadyExists: the account is already in this structure.
+            InBin: the account is in the bin, from which the actor may restore it.
+            AlreadyExists: the account is already in this structure, or the address is reserved.
             DirectoryError: a text or the password is wrong, or the address is generic and that
                 was not accepted.
         """
         hashed = None
         if password is not None:
-            with self._core.db.reading() as session:
-                plan = self._plan(session, actor, person, structure, accept_generic)
-                self._check_first(session, actor, person, plan, password)
-            hashed = self._passwords.hash(password)
+            hashed = self._hashed(actor, person, structure, password, accept_generic=accept_generic)
         with self._core.db.unit_of_work() as session:
-            plan = self._plan(session, actor, person, structure, accept_generic)
+            plan = self._plan(
+                session, actor, person, structure, accept_generic=accept_generic, lock=True
+            )
             account = plan.account or self._create(session, person, plan)
             membership = self._join(session, actor, account, plan.where, person.fields)
             # Somebody who is known keeps the password that he chose.
@@ -127,7 +129,7 @@ class Accounts:
                 mail=account.mail,
                 created=plan.account is None,
                 confirmed=membership.confirmed_at is not None,
-                warnings=(_generic_warning(plan.mail),) if plan.generic else (),
+                warnings=(generic_warning(plan.mail),) if plan.generic else (),
             )
 
     def lock(self, actor: Actor, mail: str) -> None:
@@ -139,13 +141,7 @@ class Accounts:
             DirectoryError: he is the last correspondant.
         """
         with self._core.db.unit_of_work() as session:
-            account = self._may_lock(session, actor, mail)
-            if account.locked:
-                return
-            require_another_central(session, account, self._core.clock.now())
-            account.locked = True
-            self._core.audit.record("account.locked", subject_id=account.subject_id)
-            self._core.sessions.end(account.subject_id, reason="account-locked")
+            account_state.lock(self._core, session, self._may_lock(session, actor, mail))
 
     def unlock(self, actor: Actor, mail: str) -> None:
         """Unlock an account; nothing happens if it is not locked.
@@ -155,16 +151,12 @@ class Accounts:
             NotAllowed: shared, privileged, out of scope, or himself.
         """
         with self._core.db.unit_of_work() as session:
-            account = self._may_lock(session, actor, mail)
-            if not account.locked:
-                return
-            account.locked = False
-            self._core.audit.record("account.unlocked", subject_id=account.subject_id)
+            account_state.unlock(self._core, session, self._may_lock(session, actor, mail))
 
     def set_validity(
         self, actor: Actor, mail: str, valid_from: datetime, valid_until: datetime | None
     ) -> None:
-        """Change the dates of an account and end its sessions.
+        """Change the dates of an account; its sessions end when it may not be used now.
 
         Raises:
             NotFound: no such account.
@@ -174,22 +166,7 @@ class Accounts:
         """
         with self._core.db.unit_of_work() as session:
             account = self._may_lock(session, actor, mail)
-            if valid_until is not None and valid_until <= valid_from:
-                raise DirectoryError(
-                    "validity ends before it begins",
-                    public="La date de fin de validité doit suivre la date de début.",
-                )
-            now = self._core.clock.now()
-            if valid_until is not None or valid_from > now:
-                require_another_central(session, account, now)
-            before = [_iso(account.valid_from), _iso(account.valid_until)]
-            account.valid_from, account.valid_until = valid_from, valid_until
-            self._core.audit.record(
-                "account.validity-changed",
-                subject_id=account.subject_id,
-                parameters={"before": before, "after": [_iso(valid_from), _iso(valid_until)]},
-            )
-            self._core.sessions.end(account.subject_id, reason="account-validity")
+            account_state.set_validity(self._core, session, account, valid_from, valid_until)
 
     def set_password(self, actor: Actor, mail: str, password: str) -> None:
         """Choose the password of somebody, end his sessions, and mail him.
@@ -222,57 +199,53 @@ class Accounts:
         with self._core.db.reading() as session:
             return sheet(session, actor, mail, self._core.clock.now())
 
+    def _hashed(
+        self, actor: Actor, person: Person, structure: str, password: str, *, accept_generic: bool
+    ) -> str:
+        """The hash of a password that whoever is added may be given; all is judged again later."""
+        with self._core.db.reading() as session:
+            plan = self._plan(session, actor, person, structure, accept_generic=accept_generic)
+            self._check_first(session, actor, person, plan, password)
+        return self._passwords.hash(password)
+
     def _plan(
         self,
         session: Session,
         actor: Actor,
         person: Person,
         structure: str,
-        accept_generic: bool,  # noqa: FBT001 - handed on
+        *,
+        accept_generic: bool,
+        lock: bool = False,
     ) -> "_Plan":
-        """What adding this person means. The decider is asked before anything else is told."""
+        """What adding this person means. The decider is asked before anything else is told.
+
+        ``lock``: an account that is known, so that it is still so at the commit.
+        """
         where = structure_by_code(session, structure)
         require(actor, Permission.CREATE_ACCOUNT, StructureTarget(where.path))
         mail = clean_mail(person.mail)
-        account = self._known(session, mail)
-        if account is not None:
+        account = known_account(session, actor, mail, self._core.clock.now(), lock=lock)
+        if account is None:
+            require_free(session, mail, self._core.clock.now())
+        else:
             require(actor, Permission.ADD_MEMBERSHIP, MembershipTarget(account.id, where.path))
         generic = is_generic(mail)
         if generic and not accept_generic:
-            raise DirectoryError(f"generic address {mail}", public=_generic_warning(mail))
+            raise DirectoryError(f"generic address {mail}", public=generic_warning(mail))
         return _Plan(where, account, mail, generic)
 
-    def _known(self, session: Session, mail: str) -> Account | None:
-        """The account of this address; one whose days in the bin are over is none."""
-        account = any_account_by_mail(session, mail)
-        if account is None or account.deleted_at is None:
-            return account
-        if account.deleted_at + BIN_PERIOD <= self._core.clock.now():
-            return None
-        raise InBin(
-            f"{mail} is in the bin",
-            public=f"Le compte {account.mail} est dans la corbeille : restaurez-le "
-            "au lieu de le créer.",
-        )
-
     def _create(self, session: Session, person: Person, plan: "_Plan") -> Account:
-        mail = plan.mail
-        stale = any_account_by_mail(session, mail)
-        if stale is not None and stale.deleted_at is not None:
-            purge_account(self._core, session, stale)
-        now = self._core.clock.now()
+        mail, now = plan.mail, self._core.clock.now()
         sn = clean_text(person.sn, "Nom", 100)
         given_name = clean_text(person.given_name, "Prénom", 100)
-        account = Account(
-            subject_id=token_hex(16),
-            mail=mail,
-            mail_key=mail_key(mail),
-            sn=sn,
-            given_name=given_name,
-            search_key=search_key(sn, given_name, mail)[:500],
-            valid_from=now,
-            created_at=now,
-        )
+        stale = any_account_by_mail(session, mail)
+        if stale is not None and stale.deleted_at and stale.deleted_at + BIN_PERIOD <= now:
+            purge_account(self._core, session, stale)
+        account = out_of_bin(session, mail) or Account(subject_id=token_hex(16), created_at=now)
+        account.mail, account.mail_key = mail, mail_key(mail)
+        account.sn, account.given_name = sn, given_name
+        account.valid_from = now
         session.add(account)
         try:
             session.flush()
@@ -280,6 +253,8 @@ class Accounts:
             raise AlreadyExists(
                 f"{mail} was created meanwhile", public=f"Un compte a déjà l'adresse {mail}."
             ) from error
+        # Again: it may have been waiting for the transaction that replaced this very address.
+        require_free(session, mail, now, account=account)
         self._core.audit.record(
             "account.created",
             subject_id=account.subject_id,
@@ -295,32 +270,19 @@ class Accounts:
         where: Structure,
         fields: MembershipFields,
     ) -> Membership:
-        first = not account_target(session, account, self._core.clock.now()).paths
-        target = MembershipTarget(account.id, where.path)
-        confirmed = first or may(actor, Permission.CONFIRM_MEMBERSHIP, target)
+        confirmed = takes_effect(session, actor, account, where.path, self._core.clock.now())
         return attach_membership(self._core, session, account, where, fields, confirmed=confirmed)
 
     def _tell(self, session: Session, membership: Membership, *, created: bool) -> None:
         """Mail the person; for a second structure also the référents of the first."""
-        account = membership.account
-        parameters = {
-            "given_name": account.given_name,
-            "sn": account.sn,
-            "mail": account.mail,
-            "portal_url": self._core.settings.url("/"),
-            "structure": membership.structure.label_path,
-            "confirmed": membership.confirmed_at is not None,
-        }
         if created:
-            self._core.mailer.send(account.mail, "account-created", parameters)
-            return
-        self._core.mailer.send(account.mail, "membership-added", parameters)
-        now = self._core.clock.now()
-        for referent in referents.of_person(session, account.subject_id, now)[:1]:
-            self._core.mailer.send(referent.mail, "membership-added-elsewhere", parameters)
+            parameters = mail_parameters(self._core, membership)
+            self._core.mailer.send(membership.account.mail, "account-created", parameters)
+        else:
+            tell_added(self._core, session, membership)
 
     def _may_lock(self, session: Session, actor: Actor, mail: str) -> Account:
-        account = account_by_mail(session, actor, mail)
+        account = account_by_mail(session, actor, mail, lock=True)
         target = account_target(session, account, self._core.clock.now())
         require(actor, Permission.LOCK_ACCOUNT, target)
         return account
@@ -353,14 +315,3 @@ class _Plan:
     account: Account | None
     mail: str
     generic: bool
-
-
-def _generic_warning(mail: str) -> str:
-    return (
-        f"L'adresse {mail} semble partagée par plusieurs personnes : "
-        "un compte est personnel, préférez une adresse nominative."
-    )
-
-
-def _iso(date: datetime | None) -> str | None:
-    return date.isoformat() if date else None

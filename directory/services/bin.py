@@ -9,16 +9,20 @@ from sqlalchemy.orm import Session
 
 from directory.authorisation import Actor, Permission, may, require
 from directory.models import Account, Membership
+from directory.search import mail_key
+from directory.services.account_password import end_links
+from directory.services.fates import Fate, deletion, facts_of
 from directory.services.lookup import (
     account_by_mail,
     account_target,
-    any_account_by_mail,
+    locking,
     membership_target,
 )
 from directory.services.mandates import require_another_central
+from directory.services.memberships import takes_effect, tell_added
 from directory.services.role_news import RoleNews
 from directory.services.sp_sessions import end_sp_sessions
-from idp.errors import DirectoryError, NotAllowed, NotFound
+from idp.errors import DirectoryError, NotAllowed, NotFound, StaleEdit
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -29,10 +33,15 @@ PURGE_BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What went into the bin, or came out of it: label paths, and whether the account with them."""
+    """What went into the bin, or came out of it, and whether the account with it.
+
+    ``structures``: label paths, those in the actor's scope alone. ``waits``: what came out has no
+    effect until the person confirms it.
+    """
 
     structures: tuple[str, ...]
     account: bool
+    waits: bool = False
 
 
 class Bin:
@@ -42,39 +51,45 @@ class Bin:
         self._core = core
         self._news = RoleNews(core)
 
-    def delete(self, actor: Actor, mail: str) -> Removal:
+    def delete(self, actor: Actor, mail: str, *, announced: str | None = None) -> Removal:
         """Remove a person from the actor's subtrees; the account goes with its last membership.
 
-        A membership that waits for its confirmation keeps no account alive.
+        A membership that waits for its confirmation keeps no account alive. ``announced``: the
+        print of what he confirmed (:meth:`directory.services.fates.Deletion.announced`).
 
         Raises:
             NotFound: no such account.
             NotAllowed: nothing of it is in scope, himself, or the account would go and is
                 privileged.
+            StaleEdit: it would do something else than was announced.
             DirectoryError: he is the last correspondant.
         """
         now = self._core.clock.now()
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, actor, mail)
-            memberships = _live_memberships(session, account)
-            mine = [each for each in memberships if _may_remove(actor, each)]
-            stays = any(each.confirmed_at is not None and each not in mine for each in memberships)
-            if stays:
-                if not mine:
-                    raise NotAllowed(f"nothing of account {account.id} is in scope")
-                removed = mine
-                for membership in mine:
-                    self._remove(session, membership, now)
-            else:
-                require(actor, Permission.DELETE_ACCOUNT, account_target(session, account, now))
-                removed = memberships
+            # Locked: of two who each remove the last membership but the other's, one sees it.
+            account = account_by_mail(session, actor, mail, lock=True)
+            which = select(Account.id).where(Account.id == account.id)
+            planned = deletion(actor, facts_of(session, which, now)[account.id])
+            if planned.fate is Fate.REFUSED:
+                raise NotAllowed(f"may not delete account {account.id}: {planned.why}")
+            if announced not in {None, planned.announced(actor, account.id)}:
+                raise StaleEdit(f"deleting account {account.id} is no longer what was confirmed")
+            ending = {each.id for each in planned.memberships}
+            memberships = [
+                each for each in _live_memberships(session, account) if each.id in ending
+            ]
+            if planned.fate is Fate.ACCOUNT:
                 self._delete_account(session, account, memberships, now)
-            return Removal(tuple(each.structure.label_path for each in removed), not stays)
+            else:
+                for membership in memberships:
+                    self._remove(session, membership, now)
+            return Removal(planned.structures(actor), planned.fate is Fate.ACCOUNT)
 
     def restore(self, actor: Actor, mail: str) -> Removal:
         """Take an account, or the memberships of a living one, out of the bin.
 
-        An account comes back with the memberships that went with it.
+        An account comes back with the memberships that went with it. A membership alone of
+        somebody who has another is as one that is added: he confirms it, and his référent is told.
 
         Raises:
             NotFound: no such account, or nothing of it in the bin.
@@ -82,12 +97,37 @@ class Bin:
             DirectoryError: it has been in the bin for more than 20 days.
         """
         with self._core.db.unit_of_work() as session:
-            account = any_account_by_mail(session, mail)
+            statement = select(Account).where(Account.mail_key == mail_key(mail))
+            account = session.scalar(locking(statement))
             if account is None:
                 raise NotFound(f"account {mail!r}", public=f"Aucun compte n'a l'adresse {mail}.")
-            if account.deleted_at is None:
-                return self._restore_memberships(session, actor, account)
-            return self._restore_account(session, actor, account, account.deleted_at)
+            return self._restore(session, actor, account)
+
+    def restore_subject(self, actor: Actor, subject_id: str) -> Removal:
+        """The same for the account that other rooms know by this id.
+
+        Raises:
+            NotFound: nothing of it is in the bin, or the actor could not have deleted it: alike.
+            DirectoryError: it has been in the bin for more than 20 days.
+        """
+        with self._core.db.unit_of_work() as session:
+            statement = select(Account).where(Account.subject_id == subject_id)
+            account = session.scalar(locking(statement))
+            try:
+                if account is not None:
+                    return self._restore(session, actor, account)
+            except (NotFound, NotAllowed):
+                account = None
+            raise NotFound(
+                f"nothing of subject {subject_id!r} in the bin",
+                public="Cet utilisateur n'est plus dans la corbeille : il a été restauré ou effacé "
+                "entre-temps, ou seul le correspondant peut le restaurer.",
+            )
+
+    def _restore(self, session: Session, actor: Actor, account: Account) -> Removal:
+        if account.deleted_at is None:
+            return self._restore_memberships(session, actor, account)
+        return self._restore_account(session, actor, account, account.deleted_at)
 
     def purge(self) -> int:
         """Destroy what has been in the bin for more than 20 days; how many rows, at most a batch.
@@ -121,6 +161,8 @@ class Bin:
         for membership in memberships:
             membership.deleted_at = now
             self._record("membership.removed", membership)
+        # What was mailed to him would work again after a restoration.
+        end_links(session, account, now, "deleted")
         self._core.audit.record("account.deleted", subject_id=account.subject_id)
         self._core.sessions.end(account.subject_id, reason="account-deleted")
 
@@ -128,7 +170,7 @@ class Bin:
         self, session: Session, actor: Actor, account: Account, deleted_at: datetime
     ) -> Removal:
         now = self._core.clock.now()
-        target = account_target(session, account, now, deleted_at=deleted_at)
+        target = account_target(session, account, now)
         require(actor, Permission.DELETE_ACCOUNT, target)
         if deleted_at + BIN_PERIOD <= now:
             raise DirectoryError(
@@ -141,10 +183,11 @@ class Bin:
         account.deleted_at = None
         self._core.audit.record("account.restored", subject_id=account.subject_id)
         self._bring_back(memberships)
-        return Removal(tuple(each.structure.label_path for each in memberships), account=True)
+        return Removal(_named(actor, memberships), account=True)
 
     def _restore_memberships(self, session: Session, actor: Actor, account: Account) -> Removal:
-        since = self._core.clock.now() - BIN_PERIOD
+        now = self._core.clock.now()
+        since = now - BIN_PERIOD
         binned = _binned_memberships(session, account, since)
         memberships = [
             each for each in binned if each.deleted_at != since and _may_remove(actor, each)
@@ -154,10 +197,18 @@ class Bin:
                 f"nothing of account {account.id} in the bin",
                 public=f"Rien de {account.mail} n'est dans la corbeille.",
             )
+        # Before any is back: those that come together do not wait for each other.
+        at_once = all(
+            takes_effect(session, actor, account, each.structure.path, now) for each in memberships
+        )
         self._bring_back(memberships)
         for membership in memberships:
-            self._news.note_all(session, membership, granted=True)
-        return Removal(tuple(each.structure.label_path for each in memberships), account=False)
+            if at_once:
+                self._news.note_all(session, membership, granted=True)
+            else:
+                membership.confirmed_at = None
+                tell_added(self._core, session, membership)
+        return Removal(_named(actor, memberships), account=False, waits=not at_once)
 
     def _bring_back(self, memberships: list[Membership]) -> None:
         for membership in memberships:
@@ -177,6 +228,12 @@ def purge_account(core: "Core", session: Session, account: Account) -> None:
     core.audit.record("account.purged", subject_id=account.subject_id)
     session.execute(delete(Account).where(Account.id == account.id))
     session.expunge(account)
+
+
+def _named(actor: Actor, memberships: list[Membership]) -> tuple[str, ...]:
+    """The label paths that he may read."""
+    structures = [each.structure for each in memberships]
+    return tuple(each.label_path for each in structures if actor.covers(each.path))
 
 
 def _may_remove(actor: Actor, membership: Membership) -> bool:

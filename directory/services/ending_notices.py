@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from directory import referents
 from directory.models import AccountWarning
+from directory.services.days import last_day
 from directory.validity import ACCOUNT, NOW, account_usable, table
 from idp.db import UtcDateTime
 from idp.log import logger
@@ -99,14 +100,12 @@ class EndingNotices:
                 return False
             organization = self._core.settings.organization
             asked = referents.of_person(session, row.subject_id, now)
-            # The end is not included: a moment before it is the last day.
-            last = (row.valid_until - timedelta(microseconds=1)).astimezone(organization.time_zone)
             parameters = {
                 "given_name": row.given_name,
                 "sn": row.sn,
                 "mail": row.mail,
                 "portal_url": self._core.settings.url("/"),
-                "last_day": last.date(),
+                "last_day": last_day(row.valid_until, organization.time_zone),
                 "referents": referents.or_correspondant(asked, organization),
             }
             self._core.mailer.send(row.mail, "account-ending", parameters)

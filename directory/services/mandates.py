@@ -48,7 +48,7 @@ class Mandates:
             DirectoryError: no application, or the dates are wrong.
         """
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, actor, mail)
+            account = account_by_mail(session, actor, mail, lock=True)
             require(actor, Permission.GIVE_MANDATE, MandateTarget(account.id))
             if not applications:
                 raise DirectoryError(
@@ -108,7 +108,7 @@ class Mandates:
             AlreadyExists: he is.
         """
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, actor, mail)
+            account = account_by_mail(session, actor, mail, lock=True)
             require(actor, Permission.GIVE_MANDATE, MandateTarget(account.id))
             if _mandate(session, account, None) is not None:
                 raise AlreadyExists(

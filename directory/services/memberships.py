@@ -1,6 +1,8 @@
 """Memberships: a person in a structure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -8,16 +10,20 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from directory.authorisation import Actor, Permission, require
+from directory import referents
+from directory.authorisation import Actor, MembershipTarget, Permission, may, require
 from directory.models import Account, Membership, Structure
 from directory.services.lookup import (
     account_by_mail,
+    account_target,
+    hold_structure,
     membership_of,
     membership_target,
     structure_by_code,
 )
 from directory.services.sp_sessions import end_sp_sessions
 from directory.services.texts import clean_text
+from directory.validity import is_over
 from idp.errors import AlreadyExists, DirectoryError
 
 if TYPE_CHECKING:
@@ -52,9 +58,7 @@ class Memberships:
         with self._core.db.unit_of_work() as session:
             membership = self._find(session, actor, mail, structure)
             require(actor, Permission.CONFIRM_MEMBERSHIP, membership_target(membership))
-            if membership.confirmed_at is None:
-                membership.confirmed_at = self._core.clock.now()
-                self._record("membership.confirmed", membership)
+            confirm(self._core, membership)
 
     def suspend(self, actor: Actor, mail: str, structure: str) -> None:
         """Suspend a membership: it grants nothing until it is resumed.
@@ -66,10 +70,7 @@ class Memberships:
         with self._core.db.unit_of_work() as session:
             membership = self._find(session, actor, mail, structure)
             require(actor, Permission.SUSPEND_MEMBERSHIP, membership_target(membership))
-            if not membership.suspended:
-                membership.suspended = True
-                self._record("membership.suspended", membership)
-                end_sp_sessions(self._core, session, membership, "membership-suspended")
+            suspend(self._core, session, membership)
 
     def resume(self, actor: Actor, mail: str, structure: str) -> None:
         """End a suspension.
@@ -81,22 +82,59 @@ class Memberships:
         with self._core.db.unit_of_work() as session:
             membership = self._find(session, actor, mail, structure)
             require(actor, Permission.SUSPEND_MEMBERSHIP, membership_target(membership))
-            if membership.suspended:
-                membership.suspended = False
-                self._record("membership.resumed", membership)
+            resume(self._core, membership)
 
     @staticmethod
     def _find(session: Session, actor: Actor, mail: str, structure: str) -> Membership:
-        return membership_of(
-            session, account_by_mail(session, actor, mail), structure_by_code(session, structure)
-        )
+        """Locked, the account first: whether it is shared is what its deletion depends on."""
+        account = account_by_mail(session, actor, mail, lock=True)
+        return membership_of(session, account, structure_by_code(session, structure), lock=True)
 
-    def _record(self, code: str, membership: Membership) -> None:
-        self._core.audit.record(
-            code,
-            subject_id=membership.account.subject_id,
-            target=f"structure:{membership.structure.code}",
-        )
+
+def confirm(core: "Core", membership: Membership) -> None:
+    """Bring it into effect, unless it is. The caller has asked the decider."""
+    if membership.confirmed_at is not None:
+        return
+    membership.confirmed_at = core.clock.now()
+    record(core, "membership.confirmed", membership)
+
+
+def refuse(core: "Core", membership: Membership) -> None:
+    """Into the bin, where it had no effect yet. The caller has asked the decider."""
+    membership.deleted_at = core.clock.now()
+    record(core, "membership.refused", membership)
+
+
+def suspend(core: "Core", session: Session, membership: Membership) -> None:
+    """Suspend it, unless it is. The caller has asked the decider."""
+    if membership.suspended:
+        return
+    membership.suspended = True
+    record(core, "membership.suspended", membership)
+    end_sp_sessions(core, session, membership, "membership-suspended")
+
+
+def resume(core: "Core", membership: Membership) -> None:
+    """End its suspension, if there is one. The caller has asked the decider."""
+    if not membership.suspended:
+        return
+    membership.suspended = False
+    record(core, "membership.resumed", membership)
+
+
+def record(
+    core: "Core",
+    code: str,
+    membership: Membership,
+    parameters: Mapping[str, object] | None = None,
+) -> None:
+    """Journal what happens to a membership."""
+    core.audit.record(
+        code,
+        subject_id=membership.account.subject_id,
+        target=f"structure:{membership.structure.code}",
+        parameters=parameters,
+    )
 
 
 def attach_membership(
@@ -110,25 +148,26 @@ def attach_membership(
 ) -> Membership:
     """Add a membership and journal it. The caller has asked the decider.
 
-    One that waits in the bin for the same structure is replaced: the new one has no history.
+    The caller has locked the account. One that waits in the bin for the same structure is replaced:
+    the new one has no history.
 
     Raises:
         AlreadyExists: the person already belongs to this structure.
         DirectoryError: the structure is closed, or a field is wrong.
     """
     now = core.clock.now()
-    if structure.closed_at is not None and structure.closed_at <= now:
+    if is_over(structure.closed_at, now):
         raise DirectoryError(
             f"{structure.code} is closed", public=f"La structure « {structure.label} » est fermée."
         )
-    _make_room(session, account, structure)
+    make_room(session, account, structure)
     membership = Membership(
         public_id=token_hex(16),
         account=account,
         structure=structure,
         created_at=now,
         confirmed_at=now if confirmed else None,
-        **_cleaned(fields),
+        **cleaned(fields),
     )
     session.add(membership)
     try:
@@ -144,7 +183,47 @@ def attach_membership(
     return membership
 
 
-def _make_room(session: Session, account: Account, structure: Structure) -> None:
+def takes_effect(
+    session: Session, actor: Actor, account: Account, path: str, now: datetime
+) -> bool:
+    """Whether a membership of this account does so at once: his only one, or by the command line.
+
+    Else the person confirms it. The caller has locked the account.
+    """
+    may_confirm = may(actor, Permission.CONFIRM_MEMBERSHIP, MembershipTarget(account.id, path))
+    return may_confirm or not account_target(session, account, now).paths
+
+
+def tell_added(core: "Core", session: Session, membership: Membership) -> None:
+    """Mail the person of one structure more, and the nearest référent of those he had."""
+    account, parameters = membership.account, mail_parameters(core, membership)
+    # Safe to open for whatever opens the links of mails: the page asks, its form answers.
+    answer = {"url": core.settings.url("/rattachements")}
+    core.mailer.send(account.mail, "membership-added", parameters | answer)
+    for referent in referents.of_person(session, account.subject_id, core.clock.now())[:1]:
+        core.mailer.send(referent.mail, "membership-added-elsewhere", parameters)
+
+
+def mail_parameters(core: "Core", membership: Membership) -> dict[str, object]:
+    """What a mail about a membership that is new says."""
+    account = membership.account
+    return {
+        "given_name": account.given_name,
+        "sn": account.sn,
+        "mail": account.mail,
+        "portal_url": core.settings.url("/"),
+        "structure": membership.structure.label_path,
+        "confirmed": membership.confirmed_at is not None,
+    }
+
+
+def make_room(session: Session, account: Account, structure: Structure) -> None:
+    """Forget a membership of this structure that waits in the bin, and hold the structure.
+
+    Raises:
+        AlreadyExists: there is a living one.
+    """
+    hold_structure(session, structure)
     known = session.execute(
         select(Membership.id, Membership.deleted_at).where(
             Membership.account_id == account.id, Membership.structure_id == structure.id
@@ -164,7 +243,13 @@ def _already_there(account: Account, structure: Structure) -> AlreadyExists:
     )
 
 
-def _cleaned(fields: MembershipFields) -> dict[str, str | bool | None]:
+def cleaned(fields: MembershipFields) -> dict[str, str | bool | None]:
+    """What is kept of these fields, by column.
+
+    Raises:
+        DirectoryError: one is wrong; the sentence names it.
+    """
+
     def line(text: str | None, name: str, maximum: int) -> str | None:
         return clean_text(text, name, maximum) if text and text.strip() else None
 

@@ -4,7 +4,7 @@ Nobody waits for it, so what it does for one address and not for another tells a
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, exists, select, update
@@ -84,13 +84,7 @@ class PasswordMails:
             account = account_by_mail(session, actor, mail)
             now = self._core.clock.now()
             require(actor, Permission.SEND_LINK, account_target(session, account, now))
-            why = why_unusable(account, now)
-            if why is not None:
-                raise DirectoryError(
-                    f"{mail} is {why.cause}",
-                    public=f"Le compte {account.mail} ne peut pas être utilisé en ce moment : "
-                    "vérifiez son verrouillage et ses dates de validité.",
-                )
+            require_usable(account, now)
             return self._mail_link(session, account, None)
 
     def purge(self) -> int:
@@ -187,3 +181,18 @@ class PasswordMails:
             "mail": account.mail,
             "forgotten_url": self._core.settings.url("/mot-de-passe-oublie"),
         }
+
+
+def require_usable(account: Account, now: datetime) -> None:
+    """Insist that a mail which leads into the account leads anywhere now.
+
+    Raises:
+        DirectoryError: the account may not be used at this moment.
+    """
+    why = why_unusable(account, now)
+    if why is not None:
+        raise DirectoryError(
+            f"account {account.id} is {why.cause}",
+            public=f"Le compte {account.mail} ne peut pas être utilisé en ce moment : "
+            "vérifiez son verrouillage et ses dates de validité.",
+        )

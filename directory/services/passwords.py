@@ -40,6 +40,9 @@ ENDED = {
     "avez reçu.",
     "changed": "Le mot de passe a été changé depuis l'envoi de ce lien, qui ne sert donc plus. "
     "Connectez-vous avec le nouveau mot de passe.",
+    "deleted": "Votre compte a été supprimé depuis l'envoi de ce lien, qui ne sert donc plus. S'il "
+    "a été rétabli, demandez un nouveau lien ; sinon, adressez-vous à votre référent "
+    "administrateur.",
 }
 
 

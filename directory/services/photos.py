@@ -39,22 +39,25 @@ class Photos:
     def keep(self, subject_id: str, upload: bytes, square: Square | None = None) -> str:
         """See :meth:`idp.self_service.IPhotos.keep`. No transaction is open while it is made."""
         image = square_photo(upload, square)
-        digest = _digest(subject_id, image)
         with self._core.db.unit_of_work() as session:
-            account = _account(session, subject_id)
-            photo = session.get(AccountPhoto, account.id)
-            if photo is not None and photo.digest == digest:
-                return digest
-            code = "account.photo-added" if photo is None else "account.photo-changed"
-            if photo is None:
-                photo = AccountPhoto(account_id=account.id)
-                session.add(photo)
-            photo.digest = digest
-            photo.content_type = CONTENT_TYPE
-            photo.updated_at = self._core.clock.now()
-            photo.image = image
-            session.flush()
-            self._core.audit.record(code, subject_id=subject_id)
+            return self.put(session, _account(session, subject_id), image)
+
+    def put(self, session: Session, account: Account, image: bytes) -> str:
+        """Make a photo that was prepared the one of this account, which the caller has locked."""
+        digest = _digest(account.subject_id, image)
+        photo = session.get(AccountPhoto, account.id)
+        if photo is not None and photo.digest == digest:
+            return digest
+        code = "account.photo-added" if photo is None else "account.photo-changed"
+        if photo is None:
+            photo = AccountPhoto(account_id=account.id)
+            session.add(photo)
+        photo.digest = digest
+        photo.content_type = CONTENT_TYPE
+        photo.updated_at = self._core.clock.now()
+        photo.image = image
+        session.flush()
+        self._core.audit.record(code, subject_id=account.subject_id)
         return digest
 
     def remove(self, subject_id: str) -> None:

@@ -12,6 +12,7 @@ from directory.models.rights import MandateKind
 from directory.search import search_key
 from directory.validity import (
     ACCOUNT,
+    ADDRESS_CHANGE,
     APPLICATION,
     ASSIGNMENT,
     MANDATE,
@@ -83,6 +84,12 @@ _LINKS = (
     .where(ACCOUNT.c.subject_id == _SUBJECT_ID)
     .order_by(_LINK.c.id)
 )
+_ADDRESSES = (
+    select(ADDRESS_CHANGE.c.old_mail, ADDRESS_CHANGE.c.changed_at, ADDRESS_CHANGE.c.refused_at)
+    .join(ACCOUNT, ACCOUNT.c.id == ADDRESS_CHANGE.c.account_id)
+    .where(ACCOUNT.c.subject_id == _SUBJECT_ID)
+    .order_by(ADDRESS_CHANGE.c.id)
+)
 
 _STATES = {
     RequestState.PENDING: "en attente",
@@ -128,6 +135,9 @@ class Record:
                 "habilitations": [_assignment(row) for row in self._rows(_ASSIGNMENTS, subject_id)],
                 "mandats": _mandates(self._rows(_MANDATES, subject_id)),
                 "demandes d'accès": [_request(row) for row in self._rows(_REQUESTS, subject_id)],
+                "adresses remplacées": [
+                    _address(row) for row in self._rows(_ADDRESSES, subject_id)
+                ],
                 "liens de mot de passe": [_link(row) for row in self._rows(_LINKS, subject_id)],
             }
 
@@ -142,17 +152,22 @@ def _access(row: Row[Any]) -> Access:
         application_code=row.application_code,
         role_label=row.role_label,
         structure_path=row.structure_path,
-        granted_by=_grantor(row),
+        granted_by=grantor_name(row.granted_by, row),
         since=max(row.granted_at, row.valid_from or row.granted_at),
         until=min(ends, default=None),
     )
 
 
-def _grantor(row: Row[Any]) -> str:
-    if row.sn is not None:
-        return f"{row.given_name} {row.sn.upper()}"
-    by_a_person = row.granted_by and ":" not in row.granted_by and row.granted_by != "worker"
-    return BY_FORMER if by_a_person else BY_OPERATOR
+def grantor_name(granted_by: str, account: Row[Any] | None) -> str:
+    """Who granted, in words; ``account`` is his (``given_name``, ``sn``), while he has one."""
+    if account is not None and account.sn is not None:
+        return f"{account.given_name} {account.sn.upper()}"
+    return BY_FORMER if is_person(granted_by) else BY_OPERATOR
+
+
+def is_person(doer: str) -> bool:
+    """Whether this, as the journal names who did something, is a person's id."""
+    return doer != "" and ":" not in doer and doer != "worker"
 
 
 def _account(row: Row[Any]) -> dict[str, object]:
@@ -240,6 +255,14 @@ def _request(row: Row[Any]) -> dict[str, object]:
         "demandé le": row.created_at,
         "répondu le": row.answered_at,
         "réponse": row.answer,
+    }
+
+
+def _address(row: Row[Any]) -> dict[str, object]:
+    return {
+        "ancienne adresse": row.old_mail,
+        "remplacée le": row.changed_at,
+        "refusé le": row.refused_at,
     }
 
 

@@ -85,6 +85,14 @@ def is_generic(mail: str) -> bool:
     return local.replace(" ", "-") in _GENERIC or local.partition(" ")[0] in {"mairie", "contact"}
 
 
+def generic_warning(mail: str) -> str:
+    """What is said of a generic address to whoever wants an account for it."""
+    return (
+        f"L'adresse {mail} semble partagée par plusieurs personnes : "
+        "un compte est personnel, préférez une adresse nominative."
+    )
+
+
 def clean_siret(siret: str) -> str:
     """A SIRET of 14 digits.
 

@@ -26,12 +26,19 @@ def render_item(kind: str, item: object, autogen: AutogenContext) -> str | Liter
     return False
 
 
+def include_name(name: str | None, kind: str, parents: object) -> bool:
+    """Leave out the indexes of pg_trgm: they exist where the extension does, no model has them."""
+    del parents
+    return not (kind == "index" and name is not None and name.endswith("_trgm"))
+
+
 def run(connection: Connection, settings: Settings) -> None:
     """Run the command on this connection, inside its transaction."""
     import_models(settings)
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
+        include_name=include_name,
         render_item=render_item,
         render_as_batch=connection.dialect.name == "sqlite",
         transactional_ddl=True,

@@ -15,6 +15,7 @@ PUBLIC = {
     "mentions-legales": "/mentions-legales",
     "aide-erreur": "/aide/erreur",
     "guide-utilisateur": "/guide-utilisateur",
+    "guide-referent": "/guide-referent",
     "contact": "/contact",
     "plan-du-site": "/plan-du-site",
     "page-inconnue": "/nulle-part",

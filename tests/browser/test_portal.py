@@ -1,15 +1,22 @@
 """The portal in each of its states, and a request for access from the click to the tile."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
+from directory import actors
 from directory.authorisation import OPERATOR
 from directory.models import Account
 from directory.services import build as directory_services
+from directory.services.accounts import Person
+from directory.services.administered import RoleRef
 from directory.services.assignments import Grant
+from directory.services.creation import Creation
+from directory.services.memberships import MembershipFields
+from idp.context import Origin, acting
 from idp.services import Services, build, import_models
 from idp.settings import from_file
 from tests.browser.conftest import Demonstration, Visit, Visitors
@@ -21,6 +28,7 @@ ONE = "cecile.garcon@demo.example"
 CLOSED = "noemie.perrin@demo.example"
 PENDING = "leila.benali@demo.example"
 MANY = "ines.moreau@demo.example"
+ADDED = "mathias.herve@demo.example"
 WAYS = {
     "desktop": ({"phone": False, "script": True}, "gaetan.lambert"),
     "phone": ({"phone": True, "script": True}, "oceane.petit"),
@@ -35,13 +43,32 @@ def looking(request: pytest.FixtureRequest, visitors: Visitors) -> Visit:
 
 
 @pytest.fixture
-def many(demonstration: Demonstration, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Somebody with twelve applications."""
+def services(demonstration: Demonstration, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """Those of the running server's database."""
     for name, value in demonstration.environment.items():
         monkeypatch.setenv(name, value)
     settings = from_file(REPOSITORY / "development.ini")
     import_models(settings)
     services = build(settings)
+    yield services
+    services.db.dispose()
+
+
+@pytest.fixture
+def added(services: Services) -> str:
+    """Somebody of B whom the référent of C added."""
+    actor = actors.load(services.core, subject(services, "referent.c@demo.example"))
+    assert actor is not None
+    person = Person(ADDED, "", "", MembershipFields(function="Renfort paie"))
+    roles = [RoleRef("bip", "lecteur"), RoleRef("net-cap", "gestionnaire")]
+    with acting(Origin(actor=actor.subject_id)):
+        Creation(services.core).add(actor, person, "c-personnel", roles, known=True)
+    return ADDED
+
+
+@pytest.fixture
+def many(services: Services) -> str:
+    """Somebody with twelve applications."""
     directory = directory_services(services.core)
     with services.db.unit_of_work():
         if "app-00" in {tile.code for tile in services.directory.tiles(subject(services, MANY))}:
@@ -53,7 +80,6 @@ def many(demonstration: Demonstration, monkeypatch: pytest.MonkeyPatch) -> str:
             directory.applications.add_role(OPERATOR, code, "r", "Lecteur")
             grant = Grant(MANY, "a-education", code, "r")
             directory.assignments.assign(OPERATOR, grant)
-    services.db.dispose()
     return MANY
 
 
@@ -104,6 +130,25 @@ def test_several_structures_are_chosen_from(looking: Visit) -> None:
     looking.page.get_by_role("link", name=re.compile("Direction du personnel")).click()
     expect(looking.page.get_by_role("heading", level=1)).to_have_text("Demander un accès")
     looking.look("demander-un-acces-rien")
+
+
+def test_another_structure_asks(looking: Visit, added: str) -> None:
+    page = looking.page
+    looking.open("/connexion")
+    looking.fill_in(added)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Une autre structure vous a ajouté")
+    looking.look("rattachement")
+    page.get_by_role("link", name="Plus tard").click()
+    expect(page).to_have_url(looking.demonstration.url("/"))
+    looking.look("portail-rattachement")
+    looking.open("/profil/acces")
+    looking.look("mes-acces-rattachement")
+    page.get_by_role("link", name="Répondre").click()
+    page.get_by_role("link", name="Refuser").click()
+    looking.look("rattachement-refus")
+    page.get_by_role("button", name="Refuser le rattachement").click()
+    expect(page.get_by_role("status").first).to_contain_text("est refusé")
+    looking.look("rattachement-refuse")
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])

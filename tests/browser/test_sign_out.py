@@ -165,11 +165,8 @@ def test_the_question_names_what_it_cannot_close(visitors: Visitors, *, phone: b
 
 
 @pytest.mark.usefixtures("difficult")
-@pytest.mark.parametrize("phone", [False, True])
-def test_dead_silent_and_slow_applications_hold_nobody_up(
-    visitors: Visitors, *, phone: bool
-) -> None:
-    visit = visitors(phone=phone)
+def test_dead_silent_and_slow_applications_hold_nobody_up(visitors: Visitors) -> None:
+    visit = visitors(phone=True)
     page = visit.page
     visit.sign_in(PERSON)
     for code in (DEAD, SILENT, SLOW, SLOW_POST, MUTE):

@@ -57,7 +57,8 @@ def violations(page: Page) -> list[str]:
 
     The checker is evaluated through the debugging protocol, so the page's own CSP stays in force.
     """
-    page.evaluate(AXE.read_text(encoding="utf-8"))
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
     result = page.evaluate("async () => (await axe.run(document)).violations")
     return [
         f"{violation['impact']} {violation['id']}: {violation['help']}: "
@@ -112,6 +113,51 @@ def cut_off(page: Page) -> list[str]:
     width = page.evaluate("document.documentElement.scrollWidth")
     page.set_viewport_size(before)
     return [*found, f"the page is {width} pixels wide"] if width > NARROW["width"] else found
+
+
+# What has the focus must be seen, or a part of it that stands for it: a box in its label.
+UNSEEN = """() => {
+  const clipped = (element) => {
+    const edges = element.getBoundingClientRect();
+    if (edges.width <= 1 || edges.height <= 1) return true;
+    for (let box = element; box && box !== document.body; box = box.parentElement) {
+      if (getComputedStyle(box).clipPath !== "none") return true;
+    }
+    return false;
+  };
+  const found = [];
+  const reached = "a[href], button, input, select, summary, textarea";
+  for (const element of document.querySelectorAll(reached)) {
+    element.focus({ preventScroll: true });
+    if (element === document.activeElement && clipped(element)) found.push(element.outerHTML);
+  }
+  document.activeElement?.blur();
+  return found;
+}"""
+
+
+def unseen(page: Page) -> list[str]:
+    """What the keyboard reaches although nobody sees it. [WCAG] 2.4.7."""
+    found: list[str] = page.evaluate(UNSEEN)
+    return found
+
+
+# The help and the error of a field are read out with it.
+UNTIED = """() => {
+  const tied = new Set(
+    [...document.querySelectorAll("[aria-describedby]")]
+      .flatMap((element) => element.getAttribute("aria-describedby").split(/\\s+/)),
+  );
+  const notes = [...document.querySelectorAll(".field .field-help, .field-error:not([role])")];
+  const missing = [...tied].filter((id) => id && !document.getElementById(id));
+  return [...missing, ...notes.filter((note) => !tied.has(note.id)).map((note) => note.outerHTML)];
+}"""
+
+
+def untied(page: Page) -> list[str]:
+    """Texts of a field that no field names, and names of none. [WCAG] 1.3.1."""
+    found: list[str] = page.evaluate(UNTIED)
+    return found
 
 
 def picture(page: Page, name: str) -> Path:

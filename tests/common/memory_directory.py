@@ -99,6 +99,7 @@ class MemoryMembership:
     application_id: str | None
     phone: str | None
     confirmed: bool
+    added_at: datetime
     suspended: bool = False
     deleted: bool = False
     dates: Dates = field(default_factory=Dates)
@@ -215,6 +216,7 @@ class MemoryDirectory:
             application_id=application_id,
             phone=phone,
             confirmed=confirmed,
+            added_at=self._clock.now(),
         )
         self._memberships.append(membership)
         return membership.id
@@ -290,6 +292,32 @@ class MemoryDirectory:
                 applications,
                 Dates(valid_from, valid_until),
             )
+        )
+
+    def waiting(self, subject_id: str) -> list[MemoryMembership]:
+        """What waits for this person's word alone, by path."""
+        if self.find_subject(subject_id) is None:
+            return []
+        own = [
+            each
+            for each in self.of_subject(subject_id)
+            if not (each.confirmed or each.deleted or each.suspended)
+            and each.structure.open
+            and (each.dates.valid_until is None or self._clock.now() < each.dates.valid_until)
+        ]
+        return sorted(own, key=lambda one: one.structure.path)
+
+    def of_subject(self, subject_id: str) -> list[MemoryMembership]:
+        """All of this person's memberships."""
+        return [each for each in self._memberships if each.account.subject.id == subject_id]
+
+    def roles_of(self, membership: MemoryMembership) -> list[tuple[str, str, Dates]]:
+        """The labels of application and role, and its dates, of what is not over there."""
+        now = self._clock.now()
+        return sorted(
+            (self._applications[code].label, self._applications[code].roles[role].label, dates)
+            for (code, role), dates in membership.held.items()
+            if dates.valid_until is None or now < dates.valid_until
         )
 
     # --- IDirectory --------------------------------------------------------------------------

@@ -18,3 +18,24 @@ def all_at_once(target: Callable[[], object], number: int = 4) -> None:
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
+
+
+def at_once(*calls: Callable[[], object]) -> list[object]:
+    """Call each in a thread of its own at the same moment; what each returned or raised."""
+    barrier = Barrier(len(calls))
+    outcomes: list[object] = [None] * len(calls)
+
+    def run(number: int, call: Callable[[], object]) -> None:
+        barrier.wait(10)
+        try:
+            outcomes[number] = call()
+        except Exception as error:  # noqa: BLE001 - an outcome as any other
+            outcomes[number] = error
+
+    threads = [Thread(target=run, args=each) for each in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    return outcomes

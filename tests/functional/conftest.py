@@ -20,6 +20,8 @@ from tests.common.clock import FakeClock
 from tests.common.fake_sp import FakeSP, Received
 from tests.common.memory_directory import MemoryDirectory
 
+pytest.register_assert_rewrite("tests.functional.aia_play")
+
 PASSWORD = "une phrase assez longue"
 SSO = "http://localhost:6543/saml/sso"
 IDP = "http://localhost:6543/saml/metadata"
@@ -181,6 +183,14 @@ def check_lost(answer: TestResponse, page: str) -> None:
     shown = answer.follow(status=200)
     assert "connexion que vous aviez commencée n'" in shown.html.select_one(".note").text
     assert "SAMLResponse" not in shown.text
+
+
+def to_correct(page: TestResponse) -> list[str]:
+    """What the summary of a refused form links to: fields of the page that say so themselves."""
+    links = page.html.select("#erreurs a")
+    for link in links:
+        assert page.html.select_one(link["href"]), link
+    return [link.text for link in links]
 
 
 def text_of(page: TestResponse) -> str:

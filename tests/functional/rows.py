@@ -1,16 +1,24 @@
 """What the rows of :mod:`tests.functional.test_permissions` send, and whom they concern."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from secrets import token_hex
 
 from lxml import etree
 from sqlalchemy import func, select, update
 
 from directory.authorisation import OPERATOR
-from directory.models import Account
+from directory.models import Account, Membership
 from directory.services import build
 from directory.services.access_requests import AccessRequests
 from directory.services.accounts import Person
+from directory.services.administered import RoleRef
+from directory.services.assignments import Grant
+from directory.services.bulk_sheets import Action
+from directory.services.role_members import RoleMembers
+from directory.services.structure_closing import StructureClosing
+from directory.services.structure_tree import StructureTree
+from idp.errors import AlreadyExists
 from idp.mail import MailState, OutboxMail
 from idp.messages import AcceptedRequest
 from tests.common.fake_slo import envelope, logout_request
@@ -74,6 +82,11 @@ def a_membership(world: World) -> str:
     return world.memberships["agent/vitry"]
 
 
+def a_colleague(world: World) -> str:
+    """Somebody of Vitry who never signed in, as addresses name her."""
+    return world.people["sansdroit"]
+
+
 def an_access_request(world: World) -> str:
     """What the person without a role asks of her référent: BIP."""
     requests = AccessRequests(world.services.core)
@@ -91,6 +104,53 @@ def a_dead_mail(world: World) -> str:
     with world.services.db.unit_of_work() as session:
         session.execute(update(OutboxMail).values(state=MailState.DEAD))
         return str(session.scalars(select(func.max(OutboxMail.id))).one())
+
+
+def a_structure(world: World) -> str:
+    """The HR department of Vitry, where nobody is yet."""
+    structures = build(world.services.core).structures
+    if "rh" not in {line.code for line in structures.list(OPERATOR)}:
+        structures.add(OPERATOR, "rh", "Ressources humaines", parent="vitry")
+    return "rh"
+
+
+def as_recorded(world: World) -> str:
+    """The version of that department that an edit of it starts from."""
+    return StructureTree(world.services.core).read(OPERATOR, a_structure(world)).version
+
+
+def as_announced(world: World) -> str:
+    """The version of what closing it would do."""
+    return StructureClosing(world.services.core).preview(OPERATOR, a_structure(world)).version
+
+
+def as_doomed(world: World) -> str:
+    """The version of what deleting that colleague would do."""
+    prospects = build(world.services.core).prospects
+    return prospects.one(OPERATOR, Action.DELETE, a_colleague(world)).prospect.announced
+
+
+def a_candidate(world: World) -> str:
+    """The membership of that colleague, who holds no role yet."""
+    with world.services.db.reading() as session:
+        statement = select(Membership.public_id).join(Membership.account)
+        of_her = statement.where(Account.subject_id == a_colleague(world))
+        return session.scalars(of_her).one()
+
+
+def a_holder(world: World) -> str:
+    """The same once she holds BIP's first role; there is a second."""
+    services = build(world.services.core)
+    with suppress(AlreadyExists):
+        services.applications.add_role(OPERATOR, "bip", "lect", "Lecteur")
+    services.assignments.assign(OPERATOR, Grant("sansdroit@demo.example", "vitry", "bip", "gest"))
+    return a_candidate(world)
+
+
+def as_held(world: World) -> str:
+    """The version of that from which an edit starts."""
+    members = RoleMembers(world.services.core)
+    return members.read(OPERATOR, RoleRef("bip", "gest"), a_holder(world)).version
 
 
 def add_administrators(world: World) -> None:

@@ -23,7 +23,7 @@ from tests.functional.test_permissions import CSRF_COOKIE, TABLE, Row, ask, row_
 
 pytestmark = pytest.mark.sqlite_only
 
-EVIL = "evil.example"
+EVIL = "no-page-may-name-me.example"
 STORED = {
     "static": "no-cache",
     "logo": "public, max-age=3600",

@@ -225,6 +225,10 @@ def test_each_end_of_a_link_is_told_apart(
     build(services.core).accounts.set_password(OPERATOR, AGENT, "un autre mot de passe")
     says(third, 410, "ne sert plus")
     clock.advance(timedelta(hours=2))
+    before = link_to(app, services, worker, AGENT)
+    build(services.core).bin.delete(OPERATOR, AGENT)
+    build(services.core).bin.restore(OPERATOR, AGENT)
+    assert "a été supprimé" in says(before, 410, "ne sert plus").text
     fourth = link_to(app, services, worker, AGENT)
     clock.advance(LIFETIME - timedelta(seconds=1))
     app.get(fourth, status=200)
@@ -232,7 +236,7 @@ def test_each_end_of_a_link_is_told_apart(
     says(fourth, 410, "n'est plus valable")
     assert worker.purge() == 0
     clock.advance(KEPT)
-    assert worker.purge() == 4
+    assert worker.purge() == 5
     says(fourth, 404, "n'est pas reconnu")
 
 

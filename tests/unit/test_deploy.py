@@ -78,13 +78,20 @@ def test_what_one_address_asks_is_bounded() -> None:
         ("/connexion?suite=x%2Fmot-de-passe%2Fabc&y=1", "/connexion?suite=x%2Fmot-de-passe%2F***"),
         ("/mot-de-passe-oublie?avis=envoi", "/mot-de-passe-oublie?avis=envoi"),
         ("/profil/mot-de-passe", "/profil/mot-de-passe"),
+        ("/aia/utilisateurs?nom=Noel", "/aia/utilisateurs?***"),
+        ("/aia/utilisateurs/1f/verrouiller", "/aia/utilisateurs/1f/verrouiller"),
+        ("/?suite=x%2Faia%2Fcorbeille%3Ffiltre%3DNoel&y=1", "/?suite=x%2Faia%2Fcorbeille%3F***"),
+        ("/?avis=annuaire-quitte", "/?avis=annuaire-quitte"),
     ],
 )
-def test_no_link_that_opens_an_account_is_logged(address: str, logged: str) -> None:
-    pattern = re.search(r"~\*(\S+)\s+\$before\*\*\*;", NGINX)
-    assert pattern
-    found = re.match(pattern[1].replace("(?<", "(?P<"), address, re.IGNORECASE)
-    assert (found["before"] + "***" if found else address) == logged
+def test_no_link_that_opens_an_account_and_no_name_is_logged(address: str, logged: str) -> None:
+    patterns = re.findall(r"~\*(\S+)\s+\$(\w+)\*\*\*;", NGINX)
+    assert len(patterns) == 2
+    for pattern, name in patterns:
+        found = re.match(pattern.replace("(?<", "(?P<"), address, re.IGNORECASE)
+        if found:
+            address = f"{found[name]}***"
+    assert address == logged
 
 
 def test_half_a_request_holds_no_thread_of_the_portal() -> None:

@@ -154,15 +154,38 @@ def enter(
 ) -> Response:
     """Give the browser its session, recognise it from now on, and go on.
 
-    ``notice`` names what the next page says.
+    ``notice`` names what the next page says. A structure that added him asks first.
     """
     if flow.accepted is not None:
         request.services.sign_on.signed_in(signed_in.session, flow.accepted, flow.id)
     headers = remember(request, signed_in.token)
-    response = go_on(request, flow, where=where, notice=notice, headers=headers)
+    path = _asked_first(request, flow, signed_in, where=where, notice=notice)
+    if path is not None:
+        response: Response = see_other(request, path=path, headers=headers)
+    else:
+        response = go_on(request, flow, where=where, notice=notice, headers=headers)
     cookies.set_device(request, response, signed_in.device_token)
     forms_of(request, signed_in.device_token)
     return response
+
+
+def _asked_first(
+    request: Request, flow: Flow, signed_in: SignedIn, *, where: str | None, notice: str
+) -> str | None:
+    """The page of what other structures ask him, keeping the way on; None when nothing waits.
+
+    Once for a session: not when an application only wants the password again.
+    """
+    subject_id, before = signed_in.session.subject_id, request.sso_session
+    page = request.route_path("confirmations")
+    asked = before is not None and before.subject_id == subject_id
+    if asked or (where or "").partition("?")[0] == page:
+        return None
+    if not request.services.self_service.confirmations.waiting(subject_id):
+        return None
+    suite = way_back.seal(request, where, subject_id=subject_id) if where else ""
+    way = {"flow": flow.id, "suite": suite, "avis": notice}
+    return str(request.route_path("confirmations", _query={k: v for k, v in way.items() if v}))
 
 
 def refusal(request: Request, error: AuthenticationFailed | Busy) -> FormRefused:

@@ -17,6 +17,9 @@ from views.portal.access import ASKED, WITHDRAWN
 from views.portal.problems import REPORTED
 from views.times import in_words
 
+LEFT_NOTICE, LEFT_KEPT_NOTICE = "annuaire-quitte", "annuaire-quitte-saisie-conservee"
+LEFT = "Vous aviez quitté l'annuaire : rien n'a été enregistré."
+
 NOTICES = {
     LOST_NOTICE: (
         "La connexion que vous aviez commencée n'était plus en attente. "
@@ -25,6 +28,8 @@ NOTICES = {
     CHOSEN_NOTICE: CHOSEN,
     ASKED: "Votre demande est envoyée. Vous recevrez la réponse par mail.",
     WITHDRAWN: "Votre demande est retirée.",
+    LEFT_NOTICE: LEFT,
+    LEFT_KEPT_NOTICE: f"{LEFT} Ce que vous aviez saisi vous attend sur sa page.",
     REPORTED: "Votre signalement est envoyé à vos référents. Merci.",
 }
 
@@ -87,6 +92,7 @@ def home(request: Request) -> dict[str, object]:
         "referents": services.directory.referents(subject.id),
         "requests": mine.own(subject.id),
         "waiting": mine.waiting(subject.id),
+        "added": services.self_service.confirmations.waiting(subject.id),
         "wanted": _wanted(request),
         "centre_notices_shown": on_portal(request, {tile.code for tile in tiles}),
         "notice": NOTICES.get(request.GET.get("avis", "")),
@@ -146,4 +152,5 @@ def includeme(config: Configurator) -> None:
     )
     config.include("views.notices")
     config.include("views.portal.access")
+    config.include("views.portal.confirmations")
     config.include("views.portal.problems")

@@ -46,6 +46,7 @@ def show(request: Request) -> dict[str, object]:
     grouped = groupby(accesses, key=lambda one: (one.application_label, one.application_code))
     paths = {one.structure_path for one in accesses}
     return {
+        "added": request.services.self_service.confirmations.waiting(subject.id),
         "applications": [(label, code, list(held)) for (label, code), held in grouped],
         "only_path": next(iter(paths)) if len(paths) == 1 else None,
     }

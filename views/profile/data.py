@@ -90,10 +90,13 @@ def _cut(found: Sized, most: int) -> str | None:
 
 
 def _since(held: Mapping[str, object]) -> datetime:
-    """When his account was made: mails to his address before that were somebody else's."""
-    account = held.get("compte")
-    since = account.get("créé le") if isinstance(account, Mapping) else None
-    return since if isinstance(since, datetime) else datetime.min.replace(tzinfo=UTC)
+    """Since when the address is his: mails to it before that were somebody else's."""
+    account, replaced = held.get("compte"), held.get("adresses remplacées")
+    dates = [account.get("créé le")] if isinstance(account, Mapping) else []
+    if isinstance(replaced, list):
+        dates += [each.get("remplacée le") for each in replaced]
+    known = [each for each in dates if isinstance(each, datetime)]
+    return max(known, default=datetime.min.replace(tzinfo=UTC))
 
 
 def _session(session: OpenSession) -> dict[str, object]:

@@ -52,7 +52,7 @@ def submit(request: Request) -> Response:
     photos, upload = request.services.self_service.photos, request.POST.get("photo")
     content = upload.content if isinstance(upload, Upload) else b""
     try:
-        square = _square(request)
+        square = square_of(request)
         if square is not None:
             photos.keep(signed_in(request).subject.id, content, square)
             return _saved(request)
@@ -107,7 +107,7 @@ def _saved(request: Request) -> Response:
     return see_other(request, way_back(request), query={"avis": PHOTO_KEPT})
 
 
-def _square(request: Request) -> Square | None:
+def square_of(request: Request) -> Square | None:
     """The chosen square; None when the browser chose none.
 
     Raises:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 import colander
-from deform.widget import CheckboxChoiceWidget, HiddenWidget, RadioChoiceWidget, TextAreaWidget
+from deform.widget import CheckboxChoiceWidget, RadioChoiceWidget, TextAreaWidget
+
+from views.schemas.fields import hidden_node
 
 MAX_TEXT = 500
 MAX_PROBLEM = 1000
@@ -35,16 +37,6 @@ def _text(limit: int) -> colander.Length:
     return colander.Length(max=limit, max_err=f"Ce texte est trop long : {limit} caractères.")
 
 
-def _hidden(name: str) -> colander.SchemaNode:
-    return colander.SchemaNode(
-        colander.String(),
-        name=name,
-        missing="",
-        validator=colander.Length(max=MAX_ID),
-        widget=HiddenWidget(),
-    )
-
-
 def access_schema(applications: Iterable[Option]) -> colander.MappingSchema:
     """Which application, for which structure, and why; the service knows what is on offer."""
     schema = colander.MappingSchema()
@@ -69,7 +61,7 @@ def access_schema(applications: Iterable[Option]) -> colander.MappingSchema:
             widget=TextAreaWidget(attributes={"maxlength": str(MAX_TEXT)}),
         )
     )
-    schema.add(_hidden("rattachement"))
+    schema.add(hidden_node("rattachement", MAX_ID))
     return schema
 
 
@@ -112,15 +104,5 @@ class ProblemSchema(colander.MappingSchema):  # type: ignore[misc]
         validator=_text(MAX_PROBLEM),
         widget=TextAreaWidget(attributes={"maxlength": str(MAX_PROBLEM)}),
     )
-    incident = colander.SchemaNode(
-        colander.String(),
-        missing="",
-        validator=colander.Length(max=MAX_ID),
-        widget=HiddenWidget(),
-    )
-    sp = colander.SchemaNode(
-        colander.String(),
-        missing="",
-        validator=colander.Length(max=1024),
-        widget=HiddenWidget(),
-    )
+    incident = hidden_node("incident", MAX_ID)
+    sp = hidden_node("sp", 1024)

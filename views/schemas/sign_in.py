@@ -1,17 +1,13 @@
 """The shape of the sign-in form."""
 
-import unicodedata
-from collections.abc import Callable
-
 import colander
-from deform.widget import CheckboxWidget, HiddenWidget, PasswordWidget, TextInputWidget
+from deform.widget import CheckboxWidget, PasswordWidget
 
-MAX_LOGIN = 254
+from views.schemas.fields import MAX_LOGIN, Validator, hidden_node, mail_widget, without_controls
+
 MAX_PASSWORD_BYTES = 4096
 MAX_FLOW = 200
 MAX_WAY_BACK = 1600
-
-Validator = Callable[[colander.SchemaNode, str], None]
 
 
 def at_most_bytes(limit: int, message: str) -> Validator:
@@ -19,16 +15,6 @@ def at_most_bytes(limit: int, message: str) -> Validator:
 
     def validate(node: colander.SchemaNode, value: str) -> None:
         if len(value.encode("utf-8", "surrogatepass")) > limit:
-            raise colander.Invalid(node, message)
-
-    return validate
-
-
-def without_controls(message: str) -> Validator:
-    """A validator: no control character, which some databases cannot even compare with."""
-
-    def validate(node: colander.SchemaNode, value: str) -> None:
-        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
             raise colander.Invalid(node, message)
 
     return validate
@@ -46,15 +32,7 @@ def login_node(description: str, *validators: Validator) -> colander.SchemaNode:
             without_controls("Cette adresse e-mail contient un caractère qui n'est pas permis."),
             *validators,
         ),
-        widget=TextInputWidget(
-            attributes={
-                "type": "email",
-                "autocomplete": "username",
-                "autocapitalize": "none",
-                "spellcheck": "false",
-                "maxlength": str(MAX_LOGIN),
-            }
-        ),
+        widget=mail_widget(autocomplete="username"),
         description=description,
     )
 
@@ -75,13 +53,7 @@ def password_node(
 
 def flow_node() -> colander.SchemaNode:
     """The sign-on that waits, carried along."""
-    return colander.SchemaNode(
-        colander.String(),
-        name="flow",
-        missing="",
-        validator=colander.Length(max=MAX_FLOW),
-        widget=HiddenWidget(),
-    )
+    return hidden_node("flow", MAX_FLOW)
 
 
 class SignInSchema(colander.MappingSchema):
@@ -100,10 +72,5 @@ class SignInSchema(colander.MappingSchema):
         missing=False,
         widget=CheckboxWidget(),
     )
-    suite = colander.SchemaNode(
-        colander.String(),
-        missing="",
-        validator=colander.Length(max=MAX_WAY_BACK),
-        widget=HiddenWidget(),
-    )
+    suite = hidden_node("suite", MAX_WAY_BACK)
     flow = flow_node()

@@ -205,7 +205,10 @@ def test_validity(world: World, clock: FakeClock) -> None:
     with pytest.raises(DirectoryError):
         world.directory.accounts.set_validity(OPERATOR, "one@ville.fr", now, now)
     world.directory.accounts.set_validity(OPERATOR, "one@ville.fr", now - DAY, now + DAY)
+    assert world.ended == [], "who may still come in goes on"
+    world.directory.accounts.set_validity(OPERATOR, "one@ville.fr", now + DAY, now + 2 * DAY)
     assert world.ended == [(subject_id, None, "account-validity")]
+    world.directory.accounts.set_validity(OPERATOR, "one@ville.fr", now - DAY, now + DAY)
     clock.advance(DAY)
     assert world.directory.accounts.show(OPERATOR, "one@ville.fr").state == "expiré"
 

@@ -12,6 +12,7 @@ from directory.authorisation import (
     Actor,
     ApplicationTarget,
     AssignmentTarget,
+    ClosingTarget,
     MailsTarget,
     MandateTarget,
     MembershipTarget,
@@ -41,26 +42,33 @@ referents = st.builds(Actor, st.just("s"), accounts, scopes)
 centrals = st.builds(Actor, st.just("s"), accounts, scopes, central=st.sampled_from([True]))
 actors = referents | centrals | st.just(OPERATOR)
 
-account_targets = st.builds(AccountTarget, accounts, path_sets, path_sets, st.booleans())
+account_targets = st.builds(
+    AccountTarget, accounts, path_sets, path_sets, st.booleans(), st.booleans()
+)
 membership_targets = st.builds(MembershipTarget, accounts, paths)
 assignment_targets = st.builds(AssignmentTarget, accounts, paths, applications)
 mandate_targets = st.builds(MandateTarget, accounts)
 structure_targets = st.builds(StructureTarget, paths | st.just(""))
+closing_targets = st.builds(ClosingTarget, paths | st.just(""), st.booleans(), st.booleans())
 application_targets = st.builds(ApplicationTarget, applications | st.none())
 
 ABOUT: dict[Permission, st.SearchStrategy[Target]] = {
     Permission.SEE_STRUCTURE: structure_targets,
     Permission.CREATE_STRUCTURE: structure_targets,
     Permission.RENAME_STRUCTURE: structure_targets,
+    Permission.CLOSE_STRUCTURE: closing_targets,
     Permission.SET_SIRET: structure_targets,
     Permission.SEE_ACCOUNT: account_targets,
     Permission.CREATE_ACCOUNT: structure_targets,
     Permission.LOCK_ACCOUNT: account_targets,
+    Permission.EDIT_ACCOUNT: account_targets,
+    Permission.CHANGE_ADDRESS: account_targets,
     Permission.DELETE_ACCOUNT: account_targets,
     Permission.SET_PASSWORD: account_targets,
     Permission.SEND_LINK: account_targets,
     Permission.ADD_MEMBERSHIP: membership_targets,
     Permission.CONFIRM_MEMBERSHIP: membership_targets,
+    Permission.EDIT_MEMBERSHIP: membership_targets,
     Permission.SUSPEND_MEMBERSHIP: membership_targets,
     Permission.REMOVE_MEMBERSHIP: membership_targets,
     Permission.GRANT_ROLE: assignment_targets,
@@ -80,10 +88,13 @@ Question = tuple[Permission, Target]
 
 NEVER_ON_ONESELF = (
     Permission.LOCK_ACCOUNT,
+    Permission.EDIT_ACCOUNT,
+    Permission.CHANGE_ADDRESS,
     Permission.DELETE_ACCOUNT,
     Permission.SET_PASSWORD,
     Permission.SEND_LINK,
     Permission.ADD_MEMBERSHIP,
+    Permission.EDIT_MEMBERSHIP,
     Permission.SUSPEND_MEMBERSHIP,
     Permission.REMOVE_MEMBERSHIP,
     Permission.ANSWER_REQUEST,
@@ -96,6 +107,12 @@ CENTRAL_ONLY = (
     Permission.MANAGE_APPLICATION,
     Permission.MANAGE_MAILS,
     Permission.MANAGE_NOTICE,
+)
+OVER_THE_ACCOUNT = (
+    Permission.LOCK_ACCOUNT,
+    Permission.EDIT_ACCOUNT,
+    Permission.CHANGE_ADDRESS,
+    Permission.DELETE_ACCOUNT,
 )
 OWN = (Permission.SEE_ACCOUNT, Permission.CONFIRM_MEMBERSHIP)
 
@@ -159,18 +176,19 @@ def test_structure_and_application_in_one_mandate(actor: Actor, target: Assignme
 
 @given(
     referents,
-    st.sampled_from([Permission.LOCK_ACCOUNT, Permission.DELETE_ACCOUNT]),
+    st.sampled_from(OVER_THE_ACCOUNT),
     account_targets,
 )
 def test_shared_and_privileged_accounts(
     actor: Actor, permission: Permission, target: AccountTarget
 ) -> None:
-    """Wholly within his subtrees, no mandate, not himself: exactly then."""
+    """Wholly within his subtrees, no mandate, uncontested, not himself: exactly then."""
     inside = [any(path.startswith(scope.root) for scope in actor.scopes) for path in target.paths]
     expected = (
         bool(inside)
         and all(inside)
         and not target.privileged
+        and not target.contested
         and target.account_id != actor.account_id
     )
     assert may(actor, permission, target) == expected
@@ -178,7 +196,7 @@ def test_shared_and_privileged_accounts(
 
 @given(
     actors,
-    st.sampled_from([Permission.LOCK_ACCOUNT, Permission.DELETE_ACCOUNT]),
+    st.sampled_from(OVER_THE_ACCOUNT),
     account_targets,
     path_sets,
 )
@@ -202,12 +220,25 @@ def test_the_root_of_a_mandate_is_not_his(actor: Actor, target: StructureTarget)
         assert not may(actor, Permission.CREATE_STRUCTURE, target)
 
 
+@given(referents, closing_targets)
+def test_closing_touches_neither_oneself_nor_a_mandate(actor: Actor, target: ClosingTarget) -> None:
+    renames = may(actor, Permission.RENAME_STRUCTURE, StructureTarget(target.path))
+    expected = renames and not target.own and not target.mandated
+    assert may(actor, Permission.CLOSE_STRUCTURE, target) == expected
+    correspondant = replace(actor, central=True)
+    assert may(correspondant, Permission.CLOSE_STRUCTURE, target) == (not target.own)
+
+
 @given(referents, membership_targets | account_targets)
 def test_what_he_touches_he_sees(actor: Actor, target: MembershipTarget | AccountTarget) -> None:
     if isinstance(target, MembershipTarget):
         touched = any(
             may(actor, permission, target)
-            for permission in (Permission.SUSPEND_MEMBERSHIP, Permission.REMOVE_MEMBERSHIP)
+            for permission in (
+                Permission.EDIT_MEMBERSHIP,
+                Permission.SUSPEND_MEMBERSHIP,
+                Permission.REMOVE_MEMBERSHIP,
+            )
         )
         sheet = AccountTarget(target.account_id, frozenset({target.path}))
     else:

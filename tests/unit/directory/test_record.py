@@ -26,6 +26,7 @@ TOLD = {
     "mandate_application": "mandats",
     "access_request": "demandes d'accès",
     "password_link": "liens de mot de passe",
+    "address_change": "adresses remplacées",
     "sso_session": "sessions",
     "name_id": "pseudonymes transmis aux applications",
     "audit_event": "journal",
@@ -40,6 +41,8 @@ NOT_HIS = {
     # replay guards, counters under hashed names, addresses that a link was asked for, news to mail
     *("sp_session", "task", "logout", "authn_request", "throttle", "password_request"),
     *("role_change", "account_warning"),
+    # an order over several accounts, by name: for a week, and what was done stands in the journal
+    *("bulk_action", "bulk_item"),
 }
 
 

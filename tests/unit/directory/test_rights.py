@@ -1,15 +1,23 @@
 """Structures, applications, assignments, mandates, actors and the SQL directory's statements."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
 
 from directory import actors
+from directory.actors import RightsChanged
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Application, Structure
 from directory.services.assignments import Grant
-from idp.errors import AlreadyExists, BadCredentials, DirectoryError, NotAllowed, NotFound
+from idp.errors import (
+    AlreadyExists,
+    BadCredentials,
+    DirectoryError,
+    NotAllowed,
+    NotFound,
+)
 from idp.passwords import Passwords
 from idp.services import Services
 from tests.common.clock import FakeClock
@@ -389,3 +397,26 @@ def test_no_connection_is_held_while_hashing(
     monkeypatch.setattr(Passwords, "verify", verify)
     services.directory.authenticate("one@ville.fr", "une phrase assez longue")
     assert busy == [0]
+
+
+def test_a_mandate_lasts_until_the_end_of_what_it_began(
+    world: World, referent: Actor, central: Actor
+) -> None:
+    def withdraw() -> None:
+        world.directory.mandates.remove(OPERATOR, "referent@ville.fr", "a")
+
+    with ThreadPoolExecutor(1) as pool:
+        with world.core.db.unit_of_work():
+            actors.require_still(world.core, referent)
+            withdrawn = pool.submit(withdraw)
+            assert wait([withdrawn], timeout=0.2).not_done, "it waits"
+        withdrawn.result(timeout=10)
+    with pytest.raises(RightsChanged), world.core.db.unit_of_work():
+        actors.require_still(world.core, referent)
+    world.directory.mandates.add(OPERATOR, "correspondant@cig.fr", "a", ("bip",))
+    with world.core.db.unit_of_work():
+        actors.require_still(world.core, central)
+    world.directory.mandates.add_central(OPERATOR, "referent@ville.fr")
+    world.directory.accounts.lock(OPERATOR, "correspondant@cig.fr")
+    with pytest.raises(RightsChanged), world.core.db.unit_of_work():
+        actors.require_still(world.core, central)

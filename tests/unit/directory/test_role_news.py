@@ -96,12 +96,13 @@ def test_roles_that_went_with_a_membership_are_told_unless_it_comes_back(
     clock.advance(timedelta(minutes=2))
     world.directory.bin.delete(referent, LEA)
     assert waiting(world) == 1
-    world.directory.bin.restore(referent, LEA)
+    world.directory.bin.restore(OPERATOR, LEA)
     clock.advance(GATHERED)
     assert news.tell() == 0, "what came back to where it was is no news"
     world.directory.bin.delete(referent, LEA)
+    world.directory.bin.restore(referent, LEA)
     clock.advance(GATHERED)
-    assert news.tell() == 1
+    assert news.tell() == 1, "it waits for him to confirm it"
     (text,) = texts(world)
     assert "Rôles retirés :\n\n- BIP : Rôle r1" in text
     assert "Rôle r2" not in text, "it was over before"

@@ -197,6 +197,7 @@ def test_the_demonstration_does_not_fill_the_screen_with_heads(
     [
         (update(AuditEvent).where(AuditEvent.id == 2).values(actor="quelqu'un d'autre"), 2),
         (update(AuditEvent).where(AuditEvent.id == 3).values(parameters={"n": 99}), 3),
+        (update(AuditEvent).where(AuditEvent.id == 4).values(structure="elsewhere"), 4),
         (update(AuditSeal).where(AuditSeal.position == 4).values(hash="0" * 64), 4),
         (delete(AuditSeal).where(AuditSeal.position == 1), 1),
         (delete(AuditSeal).where(AuditSeal.position == 3), 3),

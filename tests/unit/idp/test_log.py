@@ -161,3 +161,14 @@ def test_no_link_that_opens_an_account_is_written(stream: io.StringIO) -> None:
     logger.info("http", cause=f"/connexion?suite=abc%2Fmot-de-passe%2f{secret}%2Fnouveau&x=1")
     assert "%2Fmot-de-passe%2f***%2Fnouveau&x=1" in stream.getvalue()
     assert stream.getvalue().count("/mot-de-passe/***") == 2
+    logger.info("http", cause=f"/adresse-remplacee/{secret}")
+    assert "/adresse-remplacee/***" in stream.getvalue()
+
+
+def test_whom_somebody_looks_for_is_not_written(stream: io.StringIO) -> None:
+    logging.getLogger("granian.access").warning('"GET /aia/utilisateurs?nom=Noël&tri=nom HTTP/1.1"')
+    logger.info("http", cause="/connexion?suite=abc%2Faia%2Futilisateurs%3Ffiltre%3DNo%25C3%25ABl")
+    logger.info("http", cause="no page at '/aia/utilisateurs/1f?retour=%2Faia%2Fx%3Fnom%3DNoel'")
+    assert "No" not in stream.getvalue().replace("No page", "")
+    assert "/aia/utilisateurs?*** HTTP/1.1" in stream.getvalue()
+    assert "suite=abc%2Faia%2Futilisateurs%3F***" in stream.getvalue()

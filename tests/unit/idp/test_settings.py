@@ -244,3 +244,14 @@ def test_entity_attributes_are_a_name_and_a_value_a_line(tmp_path: Path) -> None
     text = "\n    urn:a  urn:1\n\n  urn:b urn:2"
     settings = make_settings(tmp_path, DATABASE, idp__entity_attributes=text)
     assert settings.entity_attributes == (("urn:a", "urn:1"), ("urn:b", "urn:2"))
+
+
+def test_fields_that_are_switched_off_are_known_ones(tmp_path: Path) -> None:
+    text = (REPOSITORY / "development.ini").read_text()
+    for words, expected in (("", set()), ("phone teleworking", {"phone", "teleworking"})):
+        made = text.replace("directory.fields_off =", f"directory.fields_off = {words}")
+        (tmp_path / "x.ini").write_text(made)
+        assert from_file(tmp_path / "x.ini").fields_off == expected
+    (tmp_path / "x.ini").write_text(text.replace("fields_off =", "fields_off = phone shoe_size"))
+    with pytest.raises(ConfigurationError, match=r"directory\.fields_off"):
+        from_file(tmp_path / "x.ini")

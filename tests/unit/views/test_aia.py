@@ -92,6 +92,23 @@ def test_the_menu_signs_out_of_where_one_is(app: TestApp) -> None:
     assert menu(app.get("/profil"))["Déconnexion"] == "/deconnexion"
 
 
+def test_the_photo_stands_in_what_it_was_opened_from(app: TestApp) -> None:
+    enter(app)
+    inside = app.get("/profil/photo?retour=aia", status=200)
+    check(inside)
+    assert "page-shell" in inside.html.body["class"]
+    crumbs = [each.text for each in inside.html.select(".crumbs li")]
+    assert crumbs == ["Annuaire", "Profil", "Photo"]
+    outside = app.get("/profil/photo", status=200)
+    check(outside)
+    assert not outside.html.body["class"]
+    assert not outside.html.select(".crumbs")
+    for page in (inside, outside):
+        styles = [link["href"] for link in page.html.select("link[rel=stylesheet]")]
+        assert any("profile.css" in style for style in styles)
+        assert page.html.select("form[data-photo]")
+
+
 def test_leaving_asks_and_returns_to_the_portal_still_signed_in(
     app: TestApp, services: Services
 ) -> None:

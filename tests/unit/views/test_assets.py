@@ -13,7 +13,7 @@ from idp.errors import ConfigurationError
 from idp.logo import OWN_MARK_SIZE, size_of
 from idp.services import Services
 from idp.settings import Settings
-from views.assets import FOR_AN_HOUR, FOREVER, Assets, load
+from views.assets import FOR_AN_HOUR, FOREVER, VENDORED, Assets, load
 
 PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 120, 60)
 
@@ -30,6 +30,20 @@ def test_the_address_changes_with_the_content() -> None:
 
 def test_css_and_js_stay_within_their_budget(settings: Settings) -> None:
     assert 0 < load(settings).packed_size(".css", ".js") <= 90_000
+
+
+def test_what_comes_from_npm_is_served_and_missed_clearly(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loaded = load(settings)
+    for path in VENDORED:
+        asset = loaded.get(path)
+        assert asset is not None
+        assert len(asset.plain) > 1000
+        assert b"sourceMappingURL" not in asset.plain
+    monkeypatch.setattr("views.assets.NODE_MODULES", tmp_path)
+    with pytest.raises(ConfigurationError, match=r"node_modules/.* is missing: run deploy/setup"):
+        load(settings)
 
 
 def test_an_asset_is_cached_for_ever_and_never_sniffed(app: TestApp, settings: Settings) -> None:

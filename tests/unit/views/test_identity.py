@@ -112,6 +112,17 @@ def test_what_cannot_be_used_refuses_to_start(
         make_app(own, replace(services, core=replace(services.core, settings=own)))
 
 
+@pytest.mark.parametrize("name", ["guide-utilisateur", "guide-referent"])
+def test_the_operators_own_guide_replaces_ours(
+    settings: Settings, services: Services, name: str
+) -> None:
+    own = Path(settings.organization.texts, f"{name}.txt")
+    own.write_text("## Chez nous\n\nÀ lire.", encoding="utf-8")
+    page = TestApp(make_app(settings, services)).get(f"/{name}").html
+    assert [heading.text for heading in page.select("main h2")] == ["Chez nous"]
+    assert "À lire." in page.main.text
+
+
 def test_a_text_that_is_none_refuses_to_start(settings: Settings, services: Services) -> None:
     Path(settings.organization.texts, "guide-utilisateur.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match=r"guide-utilisateur\.txt"):

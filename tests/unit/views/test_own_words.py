@@ -1,13 +1,12 @@
 """Browsers, events of the journal and what applications receive, in words."""
 
-import re
-from pathlib import Path
-
 import pytest
 
+from directory.services.history import CHANGES, FOR_CENTRAL
 from idp.types import NameIDFormat, Source
-from tests.common.processes import REPOSITORY
+from tests.common.journalled import codes
 from views import journal
+from views.aia.history_words import SENTENCES
 from views.profile.accesses import NAME_IDS, WORDS
 from views.profile.browsers import browser_in_words
 
@@ -27,7 +26,6 @@ AGENTS = {
     "": "Navigateur inconnu",
     "<script>alert(1)</script>": "Navigateur inconnu",
 }
-RECORDED = re.compile(r'\b(?:record|record_if_known|_record)\(\s*"([a-z-]+\.[a-z-]+)"')
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -35,19 +33,53 @@ def test_a_browser_is_named_as_its_owner_calls_it(agent: str) -> None:
     assert browser_in_words(agent) == AGENTS[agent]
 
 
+OF_NO_PERSON = (
+    "application.",
+    "audit.",
+    "export.",
+    "key.",
+    "mail.",
+    "notice.",
+    "role.",
+    "structure.",
+)
+READ_BY_ADMINISTRATORS = (
+    "access-request.",
+    "account.",
+    "assignment.",
+    "export.",
+    "mandate.",
+    "membership.",
+    "structure.",
+)
+
+
 def test_each_event_of_a_person_has_words() -> None:
-    folders = (REPOSITORY / "idp", REPOSITORY / "directory")
-    files = (path for folder in folders for path in folder.rglob("*.py"))
-    codes = {code for path in files for code in RECORDED.findall(Path(path).read_text("utf-8"))}
-    of_no_person = ("application.", "audit.", "key.", "mail.", "notice.", "role.", "structure.")
-    mine = {code for code in codes if not code.startswith(of_no_person)}
+    mine = {code for code in codes() if not code.startswith(OF_NO_PERSON)}
     assert len(mine) > 20
-    assert mine <= journal.WORDS.keys()
-    every = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
-    journalled = {code for code in journal.WORDS if f'"{code}"' in every}
-    assert journalled == journal.WORDS.keys(), "words for what never happens"
+    assert mine - journal.WORDS.keys() == set(), "an event of a person without words"
+    assert journal.WORDS.keys() - mine == set(), "words for what never happens"
     assert journal.in_words("sign-in.success") == "Connexion"
     assert journal.in_words("of.tomorrow") == journal.OTHER
+
+
+def test_each_change_that_an_administrator_reads_has_a_sentence() -> None:
+    written = {code for code in codes() if code.startswith(READ_BY_ADMINISTRATORS)}
+    assert len(written) > 30
+    assert set(SENTENCES) == FOR_CENTRAL
+    assert FOR_CENTRAL - written == set(), "sentences for what never happens"
+    assert written - FOR_CENTRAL == PRIVATE, "shown in Historique, or nobody's business there?"
+    assert CHANGES < FOR_CENTRAL
+
+
+PRIVATE = {
+    # when somebody comes, and what he does with what is his
+    *("account.data-exported", "account.password-refused", "account.password-set"),
+    # that another structure looked for the address
+    "account.address-checked",
+    # nobody is left whose sheet it could stand on
+    "account.purged",
+}
 
 
 def test_whatever_may_be_sent_has_a_name() -> None:

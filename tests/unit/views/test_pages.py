@@ -19,6 +19,7 @@ PUBLIC = [
     "/mentions-legales",
     "/aide/erreur",
     "/guide-utilisateur",
+    "/guide-referent",
     "/contact",
     "/plan-du-site",
 ]

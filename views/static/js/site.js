@@ -18,8 +18,8 @@ for (const box of document.querySelectorAll("[data-reveal]")) {
   input.form.addEventListener("submit", hide);
 }
 
-// A press on the button of a form counts once.
-for (const form of document.querySelectorAll("form")) {
+// A press on the button of a form counts once; one that fetches a file leaves the page as it is.
+for (const form of document.querySelectorAll("form:not([data-download])")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) {
       event.preventDefault();

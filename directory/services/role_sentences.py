@@ -1,0 +1,41 @@
+"""What the screens of roles say of people."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from directory.models import Account, Membership
+from directory.validity import is_over
+
+
+def person_name(account: Account) -> str:
+    """``Léa Noël``."""
+    return f"{account.given_name} {account.sn}"
+
+
+def no_effect_yet(membership: Membership, now: datetime, zone: ZoneInfo) -> str:
+    """Why a role of this membership opens nothing now, in words; empty when nothing is against it.
+
+    The same conditions as :func:`directory.validity.account_usable` and ``membership_valid``.
+    """
+    account, structure = membership.account, membership.structure
+    against = (
+        (account.locked, "son compte est verrouillé"),
+        (account.valid_from > now, f"son compte s'ouvrira le {_day(account.valid_from, zone)}"),
+        (is_over(account.valid_until, now), "son compte n'est plus valable"),
+        (
+            membership.confirmed_at is None,
+            "son rattachement attend sa propre confirmation, à sa prochaine connexion",
+        ),
+        (membership.suspended, "son rattachement est suspendu"),
+        (
+            membership.valid_from is not None and membership.valid_from > now,
+            f"son rattachement commencera le {_day(membership.valid_from, zone)}",
+        ),
+        (is_over(membership.valid_until, now), "son rattachement est terminé"),
+        (is_over(structure.closed_at, now), "sa structure est fermée"),
+    )
+    return next((why for is_so, why in against if is_so), "")
+
+
+def _day(moment: datetime | None, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%d/%m/%Y}" if moment else ""

@@ -1,0 +1,93 @@
+"""*Applications* in a real browser: by the keyboard alone, and without scripts."""
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import Visit, Visitors
+
+ROLE = "/aia/applications/site/employeur"
+LOADED = f"{ROLE}?charger=oui"
+SYLVAIN = "Sylvain Droüet"
+ASSIGNED = (
+    "L'utilisateur Sylvain Droüet a été affecté au rôle Recruteur, bourse de l'emploi "
+    "de l'application Site www.cig929394.fr."
+)
+
+
+def enter(visit: Visit) -> None:
+    """Rémi, inside the AIA."""
+    visit.sign_in("referent@demo.example")
+    visit.page.get_by_role("button", name="Annuaire").click()
+    expect(visit.page.get_by_role("heading", level=1)).to_contain_text("Annuaire")
+
+
+def row(visit: Visit, name: str) -> Locator:
+    return visit.page.locator("#membres tbody tr", has_text=name)
+
+
+def toast(visit: Visit) -> Locator:
+    return visit.page.locator(".toast").last
+
+
+def withdraw(visit: Visit) -> None:
+    """Leave nothing behind: the demonstration is everybody's."""
+    visit.open(LOADED)
+    member = row(visit, "Droüet")
+    member.locator("summary").click()
+    member.get_by_role("link", name="Désaffecter le membre sélectionné").click()
+    visit.page.get_by_role("button", name="Désaffecter", exact=True).click()
+    expect(toast(visit)).to_contain_text(f"L'utilisateur {SYLVAIN} a été désaffecté du rôle")
+    expect(row(visit, "Droüet")).to_have_count(0)
+
+
+def test_affecter_with_the_keyboard_alone(visit: Visit) -> None:
+    enter(visit)
+    visit.open(LOADED)
+    page = visit.page
+    page.get_by_role("link", name="Affecter", exact=True).focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Rechercher", exact=True)).to_be_focused()
+    page.keyboard.type("droue")
+    expect(dialog.get_by_text("Utilisateurs (1)")).to_be_visible()
+    expect(dialog.get_by_label("Rechercher", exact=True)).to_be_focused()
+    tab_to(visit, dialog.locator("tbody input"))
+    page.keyboard.press("Space")
+    expect(dialog.get_by_text("1 sélectionné")).to_be_visible()
+    # another search, with the tick kept, in the field from which one came
+    dialog.get_by_label("Rechercher", exact=True).focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("budget")
+    expect(dialog.get_by_role("group", name="Déjà cochés")).to_contain_text(SYLVAIN)
+    tab_to(visit, dialog.get_by_role("button", name="Affecter", exact=True))
+    page.keyboard.press("Enter")
+    expect(toast(visit)).to_contain_text(ASSIGNED)
+    expect(page.get_by_role("status").first).to_contain_text(ASSIGNED)
+    expect(page.get_by_role("link", name="Affecter", exact=True)).to_be_focused()
+    expect(row(visit, "Droüet")).to_be_visible()
+    withdraw(visit)
+
+
+def tab_to(visit: Visit, wanted: Locator, most: int = 25) -> None:
+    """Press Tab until this has the focus."""
+    for _ in range(most):
+        visit.page.keyboard.press("Tab")
+        if wanted.evaluate("one => one === document.activeElement"):
+            return
+    raise AssertionError(f"{wanted} is not reached by {most} presses on Tab")
+
+
+def test_the_same_without_scripts(visitors: Visitors) -> None:
+    visit = visitors(script=False)
+    enter(visit)
+    visit.open(LOADED)
+    page = visit.page
+    page.get_by_role("link", name="Affecter", exact=True).click()
+    page.get_by_label("Rechercher", exact=True).fill("droue")
+    page.keyboard.press("Enter")
+    page.locator("tbody input").check()
+    page.get_by_label("Rechercher", exact=True).fill("budget")
+    page.get_by_role("button", name="Rechercher").click()
+    expect(page.get_by_role("group", name="Déjà cochés")).to_contain_text(SYLVAIN)
+    page.get_by_role("button", name="Affecter", exact=True).click()
+    expect(toast(visit)).to_contain_text(ASSIGNED)
+    withdraw(visit)

@@ -1,0 +1,253 @@
+"""*Applications* of the AIA: the guide's steps, one after the other, as a référent."""
+
+from collections.abc import Iterator
+
+import pytest
+from webtest import TestResponse
+
+from directory.authorisation import OPERATOR
+from directory.search import search_key
+from directory.services import build
+from directory.services.assignments import Grant
+from idp.services import Services
+from tests.common.databases import Databases
+from tests.functional.applications_scene import (
+    ASSIGN,
+    BASE,
+    LECTEUR,
+    LOADED,
+    ROLES,
+    Desk,
+    Visit,
+    desk_on,
+    held,
+    item,
+    membership,
+    names,
+    search,
+    tick,
+    toasts,
+)
+from tests.functional.conftest import text_of, to_correct
+
+pytestmark = pytest.mark.sqlite_only
+
+
+@pytest.fixture(scope="module")
+def desk(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Made once: each test starts from it."""
+    with desk_on(databases, tmp_path_factory.mktemp("applications")) as made:
+        yield made
+
+
+@pytest.fixture
+def visit(desk: Desk) -> Visit:
+    """Opens a browser of its own for a person, inside the AIA."""
+    desk.realm.put_back("start")
+    return desk.visit
+
+
+@pytest.fixture
+def services(desk: Desk) -> Services:
+    return desk.realm.services
+
+
+# --- the guide, step by step -----------------------------------------------------------------
+
+
+def test_applications_unfold_to_their_roles(visit: Visit) -> None:
+    page = visit("referent").get(ROLES)
+    applications = {
+        one.summary.text.strip(): [link.text for link in one.select("a")]
+        for one in page.html.select(".roles-tree details")
+    }
+    assert applications["BIP"] == ["Abonné à la veille statutaire", "Lecteur", "Rédacteur"]
+    assert "Net-CAP" in applications
+    of_b = visit("referent.b").get(ROLES)
+    assert [one.text.strip() for one in of_b.html.select(".roles-tree summary")] == ["BIP"]
+    assert "Bourse de l'emploi" in text_of(visit("correspondant").get(ROLES))
+
+
+def test_members_are_loaded_on_demand_filtered_sorted_and_paged(visit: Visit) -> None:
+    browser = visit("referent")
+    page = browser.get(LECTEUR)
+    assert "Benali" not in page.text
+    page = page.click("Charger tous les utilisateurs")
+    assert names(page) == ["Benali", "Haddad", "Lefèvre", "Martin", "Ménard", "Noël"]
+    assert "1 - 6 sur 6" in text_of(page)
+    assert names(page.click("Nom", linkid="membres-tri-nom"))[0] == "Noël"
+    form = next(one for one in page.forms.values() if "filtre" in one.fields)
+    form["filtre"] = "leila"
+    assert names(form.submit()) == ["Benali"]
+    form["filtre"] = "zzz"
+    assert "Aucun membre ne correspond à « zzz »" in text_of(form.submit())
+    assert len(names(browser.get(f"{LOADED}&taille=10&tri=-prenom"))) == 6
+    assert "Dubreuil" not in page.text, "who holds it elsewhere is the correspondant's"
+    assert len(names(visit("correspondant").get(LOADED))) > 6
+
+
+def test_affecter(visit: Visit, services: Services) -> None:
+    browser = visit("referent")
+    page = browser.get(LOADED).click("Affecter", href="affecter")
+    assert "au rôle Lecteur de l'application BIP" in text_of(page)
+    advice = "Veuillez saisir au moins 3 caractères pour effectuer une recherche"
+    assert advice in text_of(page)
+    assert advice in text_of(search(page, "dr"))
+    page = search(page, "droue")
+    assert "Utilisateurs (1)" in text_of(page)
+    assert "Droüet" in page.text
+    tick(page, membership(services, "sansdroit", "a-education"))
+    done = page.forms["affecter"].submit("affecter", status=303)
+    assert done.location == f"{BASE}{LOADED}"
+    shown = done.follow()
+    assert toasts(shown) == [
+        "L'utilisateur Sylvain Droüet a été affecté au rôle Lecteur de l'application BIP."
+    ]
+    assert "Droüet" in names(shown)
+    assert ("sansdroit", "a-education", "bip:lecteur") in held(services)
+
+
+def test_ticks_are_kept_over_searches_pages_and_filters(visit: Visit, services: Services) -> None:
+    browser = visit("referent")
+    one = membership(services, "sansdroit", "a-education")
+    other = membership(services, "cecile.garcon", "a-rh")
+    page = search(browser.get(ASSIGN), "droue")
+    tick(page, one)
+    page = search(page, "ressources")
+    assert "Sylvain Droüet" in page.html.select_one(".assign-ticked").text
+    form = page.forms["affecter"]
+    form["taille"] = "10"
+    form["filtre"] = "garçon"
+    page = form.submit("chercher")
+    assert "Utilisateurs (1)" in text_of(page)
+    tick(page, other)
+    done = page.forms["affecter"].submit("affecter", status=303).follow()
+    (told,) = toasts(done)
+    assert told.startswith("2 utilisateurs ont été affectés au rôle Lecteur")
+    assert {
+        ("sansdroit", "a-education", "bip:lecteur"),
+        ("cecile.garcon", "a-rh", "bip:lecteur"),
+    } <= held(services)
+
+
+def test_results_are_sorted_and_paged_and_ticks_go_along(visit: Visit, services: Services) -> None:
+    browser = visit("referent")
+    page = search(browser.get(ASSIGN), "demo")
+
+    def shown(page: TestResponse) -> list[str]:
+        return [cell.text.strip().split("\n")[0] for cell in page.html.select(".assign tbody th")]
+
+    form = page.forms["affecter"]
+    form["taille"] = "10"
+    page = form.submit("chercher")
+    assert shown(page) == sorted(shown(page), key=search_key)
+    assert "1 - 10 sur 14" in text_of(page)
+    tick(page, membership(services, "theo.bernard", "collectivite-a"))
+    token = page.forms["affecter"]
+    beyond = token.submit("aller")
+    assert "11 - 14 sur 14" in text_of(beyond)
+    assert "Théo Bernard" in beyond.html.select_one(".assign-ticked").text
+    back = beyond.forms["affecter"].submit("aller")
+    assert "1 - 10 sur 14" in text_of(back)
+    assert back.html.select_one(".assign-ticked") is None
+    (kept,) = back.html.select("tbody input[checked]")
+    assert kept["value"] == membership(services, "theo.bernard", "collectivite-a")
+    fields = [(each, value) for each, value in back.forms["affecter"].submit_fields()]
+    turned = browser.post(ASSIGN, [*fields, ("tri", "-nom")])
+    assert shown(turned) == sorted(shown(turned), key=search_key, reverse=True)
+    again = turned.forms["affecter"].submit("chercher")
+    assert shown(again) == shown(turned), "the order stays"
+    form = again.forms["affecter"]
+    form["recherche"] = "de"
+    assert "Veuillez saisir au moins 3" in text_of(form.submit("chercher"))
+
+
+def test_for_a_time(visit: Visit, services: Services) -> None:
+    browser = visit("referent")
+    page = search(browser.get(ASSIGN), "droue")
+    tick(page, membership(services, "sansdroit", "a-education"))
+    form = page.forms["affecter"]
+    form["debut"], form["fin"] = "2099-01-31", "30/01/2099"
+    refused = form.submit("affecter", status=400)
+    assert "La date de fin doit suivre" in text_of(refused)
+    form = refused.forms["affecter"]
+    assert form["debut"].value == "2099-01-31"
+    form["debut"], form["fin"] = "demain", ""
+    wrong = form.submit("affecter", status=400)
+    assert to_correct(wrong) == ["Écrivez la date ainsi : 20/11/2026."]
+    form = wrong.forms["affecter"]
+    form["debut"], form["fin"] = "2099-01-31", "31/01/2099"
+    done = form.submit("affecter", status=303).follow()
+    row = next(row for row in done.html.select("#membres tbody tr") if "Droüet" in row.text)
+    assert "du 31/01/2099 au 31/01/2099" in row.text
+
+
+def test_desaffecter(visit: Visit, services: Services) -> None:
+    browser = visit("referent")
+    page = browser.get(LOADED)
+    asked = browser.get(item(page, "Benali", "Désaffecter le membre sélectionné"))
+    assert "Leïla Benali n'aura plus le rôle Lecteur de l'application BIP" in text_of(asked)
+    assert ("leila.benali", "a-carrieres", "bip:lecteur") in held(services), "asking does nothing"
+    done = asked.forms["desaffecter"].submit(status=303).follow()
+    assert toasts(done) == [
+        "L'utilisateur Leïla Benali a été désaffecté du rôle Lecteur de l'application BIP."
+    ]
+    assert "Benali" not in names(done)
+    assert ("leila.benali", "a-carrieres", "bip:lecteur") not in held(services)
+    late = asked.forms["desaffecter"].submit(status=409)
+    assert "Leïla Benali n'a plus le rôle « Lecteur » : quelqu'un le lui a retiré" in text_of(late)
+
+
+def test_reaffecter(visit: Visit, services: Services) -> None:
+    browser = visit("referent")
+    page = browser.get(LOADED)
+    asked = browser.get(item(page, "Martin", "Réaffecter le membre à un autre rôle"))
+    text = text_of(asked)
+    assert "Rôle actuel dans BIP Lecteur" in text
+    assert "Agnès Martin a déjà : Abonné à la veille statutaire." in text
+    form = asked.forms["reaffecter"]
+    refused = form.submit(status=400)
+    assert to_correct(refused) == ["Choisissez le nouveau rôle."]
+    form = refused.forms["reaffecter"]
+    form["nouveau"] = "redacteur"
+    done = form.submit(status=303).follow()
+    assert toasts(done) == [
+        "L'utilisateur Agnès Martin a été réaffecté : Lecteur → Rédacteur, dans l'application BIP."
+    ]
+    mine = {role for name, _, role in held(services) if name == "agent"}
+    assert "bip:redacteur" in mine
+    assert "bip:lecteur" not in mine
+
+
+def test_nothing_else_to_reassign_to(visit: Visit, services: Services) -> None:
+    build(services.core).assignments.assign(
+        OPERATOR, Grant("agent@demo.example", "a-carrieres", "bip", "redacteur")
+    )
+    browser = visit("referent")
+    page = browser.get(item(browser.get(LOADED), "Martin", "Réaffecter le membre à un autre rôle"))
+    assert "Agnès Martin a déjà tous les autres rôles" in text_of(page)
+    assert "reaffecter" not in page.forms
+
+
+def test_dates_and_a_stale_edit(visit: Visit) -> None:
+    browser, other = visit("referent"), visit("correspondant")
+    path = item(browser.get(LOADED), "Noël", "Modifier les dates")
+    stale = other.get(path)
+    form = browser.get(path).forms["dates"]
+    form["fin"] = "2098-12-31"
+    done = form.submit(status=303).follow()
+    assert "François Noël" in toasts(done)[0]
+    assert "enregistrées : jusqu'au 31/12/2098." in toasts(done)[0]
+    assert browser.get(path).forms["dates"]["fin"].value == "2098-12-31"
+    form = stale.forms["dates"]
+    form["fin"] = "2097-06-30"
+    refused = form.submit(status=409)
+    assert "Elles sont maintenant : jusqu'au 31/12/2098" in text_of(refused)
+    form = refused.forms["dates"]
+    assert form["fin"].value == "2097-06-30", "what was typed stays"
+    form.submit(status=303)
+    assert browser.get(path).forms["dates"]["fin"].value == "2097-06-30"
+    form["fin"] = "2001-01-01"
+    fresh = browser.get(path).forms["dates"]
+    fresh["fin"] = "2001-01-01"
+    assert "La date de fin est déjà passée" in text_of(fresh.submit(status=400))

@@ -1,0 +1,304 @@
+"""*Créer un utilisateur*, step by step, and whatever somebody may send instead of a step."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+
+import pytest
+from webtest import TestApp
+
+from directory.authorisation import OPERATOR
+from directory.services import DirectoryServices
+from directory.services.accounts import Person
+from idp.request import Request
+from idp.services import Services
+from tests.common.databases import Databases
+from tests.functional import create_scene
+from tests.functional.aia_realm import Realm
+from tests.functional.conftest import to_correct
+from tests.functional.create_scene import (
+    BASE,
+    FIELDS,
+    MAIL,
+    NEW,
+    accounts,
+    check,
+    form_to,
+    key_of,
+    mails,
+    sign_in,
+    text,
+    to_person,
+    to_recap,
+    to_roles,
+)
+from views.aia import creation_draft
+from views.aia.creation_draft import Draft
+
+pytestmark = pytest.mark.sqlite_only
+
+
+@pytest.fixture(scope="module")
+def realm(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
+    """Made once: each test starts from it."""
+    with create_scene.realm(databases, tmp_path_factory.mktemp("create")) as made:
+        yield made
+
+
+@pytest.fixture
+def app(realm: Realm) -> TestApp:
+    """The référent of A in front of a browser, inside the AIA."""
+    realm.put_back("start")
+    return realm.app
+
+
+@pytest.fixture
+def token(app: TestApp) -> str:
+    """His CSRF token."""
+    return str(app.cookies["convergences-csrf"])
+
+
+@pytest.fixture
+def services(realm: Realm) -> Services:
+    return realm.services
+
+
+@pytest.fixture
+def directory(realm: Realm) -> DirectoryServices:
+    return realm.directory
+
+
+# --- the way of the guide ----------------------------------------------------------------------
+
+
+def test_the_four_steps_create_an_account_with_its_roles(
+    app: TestApp, services: Services, directory: DirectoryServices
+) -> None:
+    first = check(app, MAIL)
+    assert "Aucun compte utilisateur n'existe avec cette adresse email" in text(first)
+    person = to_person(app)
+    assert person.html.select_one(".step-now h2").text == f"Saisir les informations de {MAIL}"
+    offered = [option["value"] for option in person.html.select("select option")]
+    assert offered == ["", "a", "a-rh"], "his own subtree alone"
+    recap = to_recap(app, "bip:lire")
+    for said in (MAIL, "Noël", "Léa", "Structure cig / Structure a / Structure a-rh", "lire bip"):
+        assert said in text(recap)
+    edits = [link["href"] for link in recap.html.select(".recap-head a")]
+    assert edits == [f"{NEW}?etape={step}" for step in (1, 2, 3)]
+    assert MAIL not in accounts(services), "nothing before the last step"
+    done = recap.forms["creer"].submit(status=303).follow()
+    assert "L'utilisateur Léa NOËL est créé" in text(done)
+    assert "lire bip" in text(done)
+    again = next(a for a in done.html.select("main a.button") if "Ajouter un autre" in a.text)
+    assert again["href"] == NEW
+    assert mails(services) == [("account-created", MAIL)]
+    sheet = directory.accounts.show(OPERATOR, MAIL)
+    assert [(one.structure, one.function) for one in sheet.memberships] == [
+        ("a-rh", "Gestionnaire")
+    ]
+    assert [role.role for role in sheet.memberships[0].roles] == ["lire"]
+    assert "commencé" not in text(app.get(NEW)), "the next one begins with nothing"
+
+
+def test_a_known_address_is_told_as_the_guide_does_and_gets_a_membership(
+    app: TestApp, services: Services, directory: DirectoryServices
+) -> None:
+    directory.accounts.add(OPERATOR, Person(MAIL, "Secret", "Nom"), "b", no_mail=True)
+    page = check(app, MAIL)
+    assert f"{MAIL} existe déjà dans la structure Structure b : Structure cig / Structure b" in (
+        text(page)
+    )
+    assert "secret" not in page.text.casefold(), "the name of somebody elsewhere"
+    person = to_person(app)
+    assert "nom" not in person.forms["formulaire"].fields
+    done = to_recap(app).forms["creer"].submit(status=303).follow()
+    assert "confirm" in text(done)
+    assert "secret" not in done.text.casefold()
+    assert ("membership-added", MAIL) in mails(services)
+    assert len(directory.accounts.show(OPERATOR, MAIL).memberships) == 2
+
+
+def test_the_bin_is_offered_instead(app: TestApp, directory: DirectoryServices) -> None:
+    directory.accounts.add(OPERATOR, Person(MAIL, "Noël", "Léa"), "a-rh", no_mail=True)
+    directory.bin.delete(OPERATOR, MAIL)
+    page = check(app, MAIL)
+    assert "est dans la corbeille" in text(page)
+    assert page.html.find("button", string=re.compile("Suivant")) is None
+    answer = form_to(page, 1, name="dossier").submit("restaurer", status=303)  # type: ignore[attr-defined]
+    sheet = directory.accounts.show(OPERATOR, MAIL)
+    assert sheet.state == "actif"
+    assert answer.location == f"{BASE}/aia/utilisateurs/{sheet.subject_id}"
+    assert "est restauré" in text(app.get("/aia"))
+
+
+def test_a_desks_address_has_to_be_confirmed(app: TestApp, services: Services) -> None:
+    page = check(app, "rh@ville.example")
+    form = form_to(page, 1, name="dossier")
+    refused = form.submit("suivant", status=400)  # type: ignore[attr-defined]
+    assert to_correct(refused) == ["Cochez la case pour continuer, ou changez d'adresse."]
+    app.get(f"{NEW}?etape=2", status=303)
+    form["personnelle"] = True  # type: ignore[index]
+    person = form.submit("suivant", status=303).follow().forms["formulaire"]  # type: ignore[attr-defined]
+    for name, value in FIELDS.items():
+        person[name] = value
+    recap = person.submit(status=303).follow().forms["formulaire"].submit(status=303).follow()
+    recap.forms["creer"].submit(status=303)
+    assert "rh@ville.example" in accounts(services)
+
+
+def test_ones_own_address_leads_nowhere(app: TestApp, token: str) -> None:
+    page = check(app, "referent@ville.example")
+    assert "votre propre adresse" in text(page)
+    form = {"csrf_token": token, "dossier": key_of(app), "suivant": "1"}
+    assert app.post(f"{NEW}?etape=1", form, status=303).location.endswith("etape=1")
+    assert app.get(f"{NEW}?etape=2", status=303).location.endswith("etape=1")
+
+
+# --- going back, other tabs, a second press ----------------------------------------------------
+
+
+def test_modifying_a_block_returns_to_the_recap_and_keeps_the_rest(app: TestApp) -> None:
+    to_recap(app, "bip:lire", "bip:ecrire")
+    form = app.get(f"{NEW}?etape=2").forms["formulaire"]
+    assert form["nom"].value == "Noël"
+    form["nom"] = "Noël-Roy"
+    recap = form.submit(status=303).follow()
+    assert recap.request.path_qs == f"{NEW}?etape=4"
+    assert "Noël-Roy" in text(recap)
+    assert "ecrire bip" in text(recap)
+
+
+def test_a_step_too_far_leads_back_to_the_furthest(app: TestApp) -> None:
+    for wanted in ("1", "2", "3", "4", "fin", "5", "x", "-1", "²"):
+        assert app.get(NEW, {"etape": wanted}, status=303).location == BASE + NEW
+    to_person(app)
+    for wanted in ("3", "4"):
+        assert app.get(NEW, {"etape": wanted}, status=303).location == f"{BASE}{NEW}?etape=2"
+    note = app.get(NEW).html.select_one(".note-task a")
+    assert note["href"] == f"{NEW}?etape=2", "it can be taken up again"
+
+
+def test_a_page_of_an_older_creation_changes_nothing(app: TestApp, services: Services) -> None:
+    stale = to_recap(app).forms["creer"]
+    to_person(app, "max@ville.example")
+    answer = stale.submit(status=303)
+    assert answer.location == f"{BASE}{NEW}?etape=4"
+    assert "n'était plus à jour" in text(answer.follow())
+    assert accounts(services).isdisjoint({MAIL, "max@ville.example"})
+
+
+def test_pressed_twice_it_is_created_once(app: TestApp, services: Services) -> None:
+    form = to_recap(app, "bip:lire").forms["creer"]
+    for _ in range(2):
+        assert form.submit(status=303).location == f"{BASE}{NEW}?etape=fin"
+    assert mails(services) == [("account-created", MAIL)]
+    assert "est créé" in text(app.get(f"{NEW}?etape=fin"))
+
+
+def test_of_two_presses_at_once_the_slower_one_arrives_as_well(
+    app: TestApp, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slower one has read what was kept before the faster one was done."""
+    form = to_recap(app, "bip:lire").forms["creer"]
+    form.submit(status=303)
+    real, seen = creation_draft.find, list[None]()
+
+    def late(request: Request) -> Draft | None:
+        found = real(request)
+        seen.append(None)
+        return replace(found, done="") if found is not None and len(seen) == 1 else found
+
+    monkeypatch.setattr(creation_draft, "find", late)
+    assert form.submit(status=303).location == f"{BASE}{NEW}?etape=fin"
+    assert len(seen) == 2
+    assert mails(services) == [("account-created", MAIL)]
+
+
+def test_created_meanwhile_by_somebody_else_it_is_checked_anew(
+    app: TestApp, directory: DirectoryServices
+) -> None:
+    form = to_recap(app).forms["creer"]
+    directory.accounts.add(OPERATOR, Person(MAIL, "Autre", "Nom"), "b", no_mail=True)
+    answer = form.submit(status=303)
+    assert answer.location == f"{BASE}{NEW}?etape=1"
+    assert "vérifiez de nouveau" in text(answer.follow())
+    assert [one.structure for one in directory.accounts.show(OPERATOR, MAIL).memberships] == ["b"]
+
+
+def test_without_his_mandate_any_more_nothing_is_created(
+    app: TestApp, services: Services, directory: DirectoryServices
+) -> None:
+    form = to_recap(app, "bip:lire").forms["creer"]
+    directory.mandates.remove(OPERATOR, "referent@ville.example", "a", ("bip",))
+    answer = form.submit(status=303)
+    assert answer.location == f"{BASE}{NEW}?etape=2"
+    assert "plus dans votre périmètre" in text(answer.follow())
+    directory.mandates.remove(OPERATOR, "referent@ville.example", "a", ("cap",))
+    form.submit(status=404)
+    assert MAIL not in accounts(services)
+
+
+def test_leaving_the_aia_forgets_what_was_begun(app: TestApp, token: str) -> None:
+    to_roles(app)
+    app.post("/aia/deconnexion", {"csrf_token": token}, status=303)
+    app.post("/aia", {"csrf_token": token}, status=303)
+    assert app.get(f"{NEW}?etape=3", status=303).location == BASE + NEW
+
+
+# --- what no page of ours sends ----------------------------------------------------------------
+
+
+def test_a_structure_that_was_not_offered_is_refused_alike(app: TestApp, token: str) -> None:
+    fields = dict(to_person(app).forms["formulaire"].submit_fields()) | FIELDS
+    for structure in ("b", "cig", "none", "", "a-rh\x00"):
+        form = fields | {"structure": structure, "csrf_token": token}
+        said = text(app.post(f"{NEW}?etape=2", form, status=400))
+        assert "Choisissez" in said or "obligatoire" in said or "permis" in said, structure
+        assert app.get(f"{NEW}?etape=3", status=303).location.endswith("etape=2")
+
+
+def test_roles_that_were_not_offered_are_refused(app: TestApp, token: str) -> None:
+    to_roles(app)
+    start = [("csrf_token", token), ("dossier", key_of(app)), ("__start__", "roles:sequence")]
+    for roles in (
+        *(("net:lire",), ("bip:none",), ("bip",)),
+        *(("bip:lire", "x"), ("cap:lire", "cap:ecrire")),
+    ):
+        pairs = [*start, *(("r", role) for role in roles), ("__end__", "roles:sequence")]
+        said = text(app.post(f"{NEW}?etape=3", pairs, status=400))
+        assert "Choisissez de nouveau" in said or "qu'un rôle par personne" in said, roles
+        assert app.get(f"{NEW}?etape=4", status=303).location.endswith("etape=3")
+
+
+def test_what_a_form_does_not_ask_for_is_not_read(
+    app: TestApp, services: Services, directory: DirectoryServices, token: str
+) -> None:
+    page = to_person(app)
+    more = {"mail": "x@y.fr", "locked": "true", "password": "x", "roles": "bip:lire", "done": "x"}
+    form = dict(page.forms["formulaire"].submit_fields()) | FIELDS | more
+    app.post(f"{NEW}?etape=2", form | {"csrf_token": token}, status=303)
+    app.get(f"{NEW}?etape=3").forms["formulaire"].submit(status=303)
+    app.get(f"{NEW}?etape=4").forms["creer"].submit(status=303)
+    sheet = directory.accounts.show(OPERATOR, MAIL)
+    assert (sheet.state, sheet.has_password, sheet.memberships[0].roles) == ("actif", False, ())
+    assert "x@y.fr" not in accounts(services)
+
+
+def test_what_another_person_began_is_not_seen(app: TestApp, directory: DirectoryServices) -> None:
+    assert directory
+    key = to_recap(app).html.select_one("input[name=dossier]")["value"]
+    stranger = TestApp(app.app, extra_environ=app.extra_environ)
+    other = sign_in(stranger, "autre")
+    assert stranger.get(f"{NEW}?etape=4", status=303).location == BASE + NEW
+    form = {"csrf_token": other, "dossier": key}
+    assert stranger.post(f"{NEW}?etape=4", form, status=303).location == BASE + NEW
+    assert MAIL not in stranger.get(NEW).text
+
+
+def test_html_in_a_name_stays_text(app: TestApp) -> None:
+    evil = "<script>x</script>"
+    form = to_roles(app, nom=evil).forms["formulaire"]
+    recap = form.submit(status=303).follow()
+    assert evil not in recap.text
+    assert evil in unescape(recap.text)

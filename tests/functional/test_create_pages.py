@@ -1,0 +1,207 @@
+"""*Ajouter un utilisateur* on one page; large trees, costs, and what is kept of what was typed."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from webtest import TestApp, TestResponse
+
+from directory.authorisation import OPERATOR
+from directory.models import Structure
+from directory.services import DirectoryServices
+from directory.services.accounts import Person
+from directory.services.creation import OFFERED
+from idp.services import Services
+from tests.common.databases import Databases
+from tests.functional import create_scene
+from tests.functional.aia_realm import Realm
+from tests.functional.aia_scene import statements
+from tests.functional.create_scene import (
+    BASE,
+    FIELDS,
+    MAIL,
+    NEW,
+    ONE,
+    accounts,
+    mails,
+    sign_in,
+    text,
+    to_person,
+    to_recap,
+)
+
+pytestmark = pytest.mark.sqlite_only
+
+MOST_STATEMENTS = 16
+
+
+@pytest.fixture(scope="module")
+def realm(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
+    """Made once: each test starts from it."""
+    with create_scene.realm(databases, tmp_path_factory.mktemp("create")) as made:
+        yield made
+
+
+@pytest.fixture
+def app(realm: Realm) -> TestApp:
+    """The référent of A in front of a browser, inside the AIA."""
+    realm.put_back("start")
+    return realm.app
+
+
+@pytest.fixture
+def token(app: TestApp) -> str:
+    """His CSRF token."""
+    return str(app.cookies["convergences-csrf"])
+
+
+@pytest.fixture
+def services(realm: Realm) -> Services:
+    return realm.services
+
+
+@pytest.fixture
+def directory(realm: Realm) -> DirectoryServices:
+    return realm.directory
+
+
+# --- the page with everything ------------------------------------------------------------------
+
+
+def one_page(app: TestApp, mail: str, **fields: str) -> TestResponse:
+    form = app.get(ONE).forms["formulaire"]
+    form["adresse"] = mail
+    for name, value in {**FIELDS, **fields}.items():
+        form[name] = value
+    return form.submit(expect_errors=True)
+
+
+def test_the_one_page_form_adds_and_mails(
+    app: TestApp, services: Services, directory: DirectoryServices
+) -> None:
+    answer = one_page(app, MAIL)
+    sheet = directory.accounts.show(OPERATOR, MAIL)
+    assert answer.location == f"{BASE}/aia/utilisateurs/{sheet.subject_id}"
+    assert mails(services) == [("account-created", MAIL)]
+    assert f"{MAIL} fait partie de la structure Structure a-rh." in text(app.get("/aia"))
+
+
+def test_the_one_page_form_tells_of_a_known_address_before_it_adds(
+    app: TestApp, directory: DirectoryServices
+) -> None:
+    directory.accounts.add(OPERATOR, Person(MAIL, "Secret", "Nom"), "b", no_mail=True)
+    told = one_page(app, MAIL)
+    assert told.status_int == 409
+    assert f"{MAIL} existe déjà dans la structure Structure b" in text(told)
+    assert "secret" not in told.text.casefold()
+    assert len(directory.accounts.show(OPERATOR, MAIL).memberships) == 1
+    told.forms["formulaire"].submit(status=303)
+    assert len(directory.accounts.show(OPERATOR, MAIL).memberships) == 2
+
+
+def test_the_one_page_form_does_not_trust_that_it_told(
+    app: TestApp, directory: DirectoryServices
+) -> None:
+    """Told of one address, he types another."""
+    for mail in (MAIL, "max@ville.example"):
+        directory.accounts.add(OPERATOR, Person(mail, "N", "P"), "b", no_mail=True)
+    form = one_page(app, MAIL).forms["formulaire"]
+    form["adresse"] = "max@ville.example"
+    assert form.submit(status=409)
+    assert len(directory.accounts.show(OPERATOR, "max@ville.example").memberships) == 1
+
+
+def test_the_one_page_form_asks_to_confirm_a_desks_address(
+    app: TestApp, services: Services
+) -> None:
+    asked = one_page(app, "contact@ville.example")
+    assert asked.status_int == 409
+    form = asked.forms["formulaire"]
+    assert form.submit(status=409)
+    form["personnelle"] = True
+    form.submit(status=303)
+    assert "contact@ville.example" in accounts(services)
+
+
+def test_the_one_page_form_stays_in_his_structures(
+    app: TestApp, services: Services, token: str
+) -> None:
+    fields = dict(app.get(ONE).forms["formulaire"].submit_fields()) | FIELDS
+    for structure in ("b", "none"):
+        form = fields | {"structure": structure, "adresse": MAIL, "csrf_token": token}
+        answer = app.post(ONE, form, status=400)
+        assert "Choisissez une structure de la liste" in text(answer), structure
+    assert MAIL not in accounts(services)
+
+
+# --- large trees, and what a page costs --------------------------------------------------------
+
+
+def test_of_too_many_structures_one_searches(app: TestApp, services: Services) -> None:
+    with services.db.unit_of_work() as session:
+        above = session.scalars(select(Structure).where(Structure.code == "a")).one()
+        for number in range(OFFERED):
+            label = f"École {number:03}"
+            made = Structure(
+                code=f"e{number}",
+                label=label,
+                parent_id=above.id,
+                path="",
+                label_path=f"{above.label_path} / {label}",
+                search_key=label.casefold(),
+            )
+            session.add(made)
+            session.flush()
+            made.path = f"{above.path}{made.id}/"
+    form = to_person(app).forms["formulaire"]
+    assert len(form["structure"].options) == 1
+    form["nom"], form["recherche"] = "Noël", "ecole 12"
+    page = form.submit("chercher", status=303).follow()
+    form = page.forms["formulaire"]
+    assert form["nom"].value == "Noël"
+    assert len(form["structure"].options) == 14
+    form["prenom"], form["structure"] = "Léa", "e123"
+    assert form.submit("suivant", status=303).location.endswith("etape=3")
+
+
+def test_a_page_costs_few_statements(app: TestApp, services: Services) -> None:
+    to_recap(app, "bip:lire")
+    for step in (1, 2, 3, 4):
+        ran = statements(services.db, lambda step=step: app.get(f"{NEW}?etape={step}"))
+        assert len(ran) <= MOST_STATEMENTS, step
+
+
+def test_what_is_typed_outlives_the_session_and_the_door(
+    app: TestApp, token: str, realm: Realm
+) -> None:
+    """Of a step that is sent after the session ended, or after the AIA was left elsewhere."""
+    told = "Vous aviez quitté l'annuaire : rien n'a été enregistré. Ce que vous aviez saisi"
+    typed = to_person(app).forms["formulaire"]
+    typed["nom"], typed["structure"] = "Noël", "a-rh"
+    realm.clock.advance(timedelta(minutes=61))
+    answer = typed.submit("suivant", status=303)
+    assert "avis=saisie-conservee" in answer.location
+    token = sign_in(app, "referent")
+    again = app.get(NEW + "?etape=2").forms["formulaire"]
+    assert (again["nom"].value, again["structure"].value) == ("Noël", "a-rh")
+    assert "brouillon-repris" not in app.get(NEW).text, "it is of the second step"
+    app.post("/aia/deconnexion", {"csrf_token": token}, status=303)
+    again["prenom"] = "Léa"
+    portal = again.submit("suivant", status=303).follow()
+    assert told in text(portal)
+    inside = portal.forms["ouvrir-aia"]
+    way = portal.html.select_one("button[name=suite]")["value"]
+    assert inside.submit("suite", value=way, status=303).location == BASE + NEW + "?etape=2"
+    one = app.get(ONE).forms["formulaire"]
+    one["nom"] = "Noël"
+    app.post("/aia/deconnexion", {"csrf_token": token}, status=303)
+    portal = one.submit("ajouter", status=303).follow()
+    assert told in text(portal)
+    way = portal.html.select_one("button[name=suite]")["value"]
+    page = portal.forms["ouvrir-aia"].submit("suite", value=way, status=303).follow()
+    assert page.forms["formulaire"]["nom"].value == "Noël"
+    app.post("/aia/deconnexion", {"csrf_token": token}, status=303)
+    portal = app.post(ONE, {"csrf_token": token}, status=303).follow()
+    assert "Ce que vous aviez saisi" not in text(portal)
+    assert "rien n'a été enregistré" in text(portal)

@@ -1,0 +1,165 @@
+"""*Changer d'adresse* and *Changer de structure*, through the whole application."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select
+
+from directory.models import Application, ApplicationEntity
+from idp.mail import OutboxMail
+from tests.common.databases import Databases
+from tests.functional.aia_scene import scene_on
+from tests.functional.people_scene import BOTH, EVE, LEA, Scene, form_of, links, text_of
+
+pytestmark = pytest.mark.sqlite_only
+
+
+@pytest.fixture(scope="module")
+def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Made once: each test starts from it."""
+    with scene_on(Scene, databases, tmp_path_factory.mktemp("moves")) as made:
+        yield made
+
+
+@pytest.fixture
+def scene(stage: Scene) -> Scene:
+    return stage.anew()
+
+
+# --- Changer d'adresse -----------------------------------------------------------------------
+
+
+def refusal_path(scene: Scene) -> str:
+    with scene.world.services.db.reading() as session:
+        text = session.scalars(
+            select(OutboxMail.text).where(OutboxMail.kind == "address-changed")
+        ).one()
+    found = re.search(r"/adresse-remplacee/\S+", text)
+    assert found is not None
+    return found[0]
+
+
+def test_an_address_is_changed_and_refused(scene: Scene) -> None:
+    form = form_of(scene.get(LEA, "/adresse"))
+    form["adresse"] = "lea.martin@demo.example"
+    shown = form.submit().follow()
+    assert "est maintenant lea.martin@demo.example" in text_of(shown)
+    assert scene.mails() == [
+        ("address-changed", LEA),
+        ("password-first-visit", "lea.martin@demo.example"),
+    ]
+    path = refusal_path(scene)
+    scene.visitor.app.reset()
+    page = scene.visitor.app.get(path)
+    assert LEA in text_of(page)
+    assert "lea.martin" not in text_of(page)
+    assert not scene.sheet(LEA).locked, "a GET spends nothing"
+    done = next(each for each in page.forms.values() if each.action == path).submit()
+    assert "Le changement est refusé" in text_of(done)
+    assert scene.sheet(LEA).locked
+    assert "déjà refusé" in text_of(scene.visitor.app.get(path, status=410))
+    scene.become("referent")
+    page = scene.get(LEA)
+    assert "refusé le changement de son adresse" in text_of(page)
+    assert not links(page) & {"Déverrouiller le compte", "Changer d'adresse"}
+    for end in ("/deverrouiller", "/adresse"):
+        answer = scene.post(scene.path(LEA, end), adresse="x@demo.example")
+        assert answer.status_int in {404, 409}
+    assert scene.sheet(LEA).locked
+
+
+def test_the_screen_names_who_knows_him_by_the_address(scene: Scene) -> None:
+    """BIP, once its SP gets the address; what gets a pseudonym alone is not named."""
+    said = "reconnaissent Léa NOËL à son adresse"
+    before = text_of(scene.get(LEA, "/adresse"))
+    assert said not in before
+    assert "BIP" not in before
+    attach(scene, "net-cotisations")
+    page = scene.get(LEA, "/adresse")
+    assert said in text_of(page)
+    assert "BIP" in text_of(page)
+    assert "hors de votre périmètre peut aussi en dépendre" in text_of(page)
+
+
+def attach(scene: Scene, code: str) -> None:
+    """In the SQL directory, the application that Léa has a role of is this SP."""
+    with scene.world.services.db.unit_of_work() as session:
+        application = session.scalars(select(Application).where(Application.code == "bip")).one()
+        entity_id = scene.world.sps[code].entity_id
+        session.add(ApplicationEntity(entity_id=entity_id, application_id=application.id))
+
+
+def test_addresses_that_do_not_do(scene: Scene) -> None:
+    form = form_of(scene.get(LEA, "/adresse"))
+    for mail, sentence in (
+        (LEA, "C'est déjà son adresse mail."),
+        (EVE, "est déjà celle d'un compte"),
+        ("pas une adresse", "n'est pas une adresse"),
+        ("", "Saisissez la nouvelle adresse mail."),
+    ):
+        form["adresse"] = mail
+        assert sentence in text_of(form.submit(status=400)), mail
+    assert scene.sheet(LEA).mail == LEA
+
+
+def test_a_generic_address_is_confirmed(scene: Scene) -> None:
+    form = form_of(scene.get(LEA, "/adresse"))
+    form["adresse"] = "rh@demo.example"
+    page = form.submit(status=400)
+    again = form_of(page)
+    again["personnelle"] = True
+    again.submit(status=303)
+    assert scene.sheet(LEA).mail == "rh@demo.example"
+
+
+def test_two_change_the_address_at_once(scene: Scene) -> None:
+    first, second = (form_of(scene.get(LEA, "/adresse")) for _ in range(2))
+    first["adresse"], second["adresse"] = "one@demo.example", "two@demo.example"
+    first.submit(status=303)
+    page = second.submit(status=409)
+    assert "one@demo.example" in text_of(page)
+    assert scene.sheet(LEA).mail == "one@demo.example"
+
+
+def test_the_address_of_a_shared_person_is_the_correspondant_s(scene: Scene) -> None:
+    scene.get(BOTH, "/adresse", status=404)
+    path = scene.path(BOTH, "/adresse")
+    answer = scene.post(path, adresse="x@demo.example", ancienne=BOTH)
+    assert answer.status_int == 404
+    scene.become("correspondant")
+    form = form_of(scene.get(BOTH, "/adresse"))
+    form["adresse"] = "ali@demo.example"
+    form.submit(status=303)
+    assert scene.sheet(BOTH).mail == "ali@demo.example"
+
+
+# --- Changer de structure ------------------------------------------------------------------------
+
+
+def test_a_person_changes_structure(scene: Scene) -> None:
+    page = scene.get(LEA, "/structure")
+    assert "1 rôle hors de votre périmètre s'arrêtera" in text_of(page)
+    form = form_of(page)
+    offered = {value for value, _, _ in form["structure"].options if value}
+    assert offered == {"vitry", "ecoles"}
+    form["structure"] = "ecoles"
+    shown = form.submit().follow()
+    assert "Léa NOËL est maintenant dans Vitry / Service des écoles." in text_of(shown)
+    (membership,) = scene.sheet(LEA).memberships
+    assert membership.structure == "ecoles"
+    assert [role.application for role in membership.roles] == ["bip"]
+
+
+def test_moves_are_forged_in_vain(scene: Scene) -> None:
+    form = form_of(scene.get(LEA, "/structure"))
+    fields = {name: form[name].value or "" for name in ("rattachement", "version")}
+    path = scene.path(LEA, "/structure")
+    for structure in ("ivry", "inconnue", ""):
+        assert scene.post(path, **fields, structure=structure).status_int == 400
+    foreign = scene.sheet(EVE).memberships[0].id
+    forged = fields | {"rattachement": foreign}
+    assert scene.post(path, **forged, structure="ecoles").status_int == 404
+    stale = fields | {"version": "0"}
+    assert scene.post(path, **stale, structure="ecoles").status_int == 409
+    assert scene.sheet(LEA).memberships[0].structure == "paie"

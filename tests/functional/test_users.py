@@ -1,0 +1,303 @@
+"""*Utilisateurs*, through the whole application: what a référent finds, does, and never reaches."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from webtest import TestResponse
+
+from directory.authorisation import OPERATOR
+from directory.services.assignments import Grant
+from tests.common.databases import Databases
+from tests.functional.aia_scene import scene_on
+from tests.functional.conftest import text_of
+from tests.functional.users_scene import ACTIONS, BIN, EVERYBODY, USERS, Scene, choose, names
+
+pytestmark = pytest.mark.sqlite_only
+
+LOST = "Le rattachement à Vitry / Direction des ressources humaines"
+
+
+@pytest.fixture(scope="module")
+def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Made once: each test starts from it."""
+    with scene_on(Scene, databases, tmp_path_factory.mktemp("users")) as made:
+        yield made
+
+
+@pytest.fixture
+def scene(stage: Scene) -> Scene:
+    return stage.anew()
+
+
+def menu(page: TestResponse, name: str) -> list[str]:
+    """What the three dots of somebody's line offer."""
+    (line,) = (each for each in page.html.select("tbody tr") if name in each.th.text)
+    return [each.get_text(strip=True) for each in line.select(".row-menu a")]
+
+
+def test_nobody_is_shown_until_everybody_is_asked_for(scene: Scene) -> None:
+    page = scene.get(USERS)
+    assert page.html.table is None
+    assert "Charger tous les utilisateurs (7)" in text_of(page)
+    loaded = page.forms[1].submit("charger", value="tous")
+    assert names(loaded) == ["ÉTIENNE Noé", "NOËL Léa", *["NOM Prénom"] * 4, "PETIT Max"]
+    assert "1 - 7 sur 7" in text_of(loaded)
+    assert "Étrangère" not in loaded.text
+
+
+def test_criteria_filter_and_sort_are_the_servers(scene: Scene) -> None:
+    page = scene.get(USERS)
+    form = page.forms[0]
+    form["nom"] = "noel"
+    found = form.submit()
+    assert names(found) == ["NOËL Léa"]
+    assert found.forms[0]["nom"].value == "noel", "what was asked stays in its field"
+    assert names(scene.get(USERS + "?role=bip:gest")) == ["NOËL Léa"]
+    assert names(scene.get(USERS + "?structure=vitry&seule=1")) == ["NOM Prénom"] * 4
+    assert names(scene.get(USERS + "?etat=verrouill%C3%A9")) == []
+    loaded = scene.get(EVERYBODY)
+    filtering = next(form for form in loaded.forms.values() if "filtre" in form.fields)
+    filtering["filtre"] = "ressources PETIT"
+    assert names(filtering.submit()) == ["PETIT Max"]
+    part = scene.get(EVERYBODY + "&filtre=petit", headers={"HX-Request": "true"})
+    assert names(part) == ["PETIT Max"]
+    assert part.html.select("h1, select, .side") == [], "no more than what is replaced"
+    exported = part.html.select_one("#liste-exporter")["href"]
+    assert exported.endswith("export?filtre=petit&charger=tous")
+    turned = loaded.click(linkid="liste-tri-nom")
+    assert names(turned)[0] == "PETIT Max"
+    assert turned.html.select_one("th[aria-sort]")["aria-sort"] == "descending"
+    for wrong in ("?structure=ivry", "?structure=inconnue", "?role=net-cap:gest"):
+        assert scene.get(USERS + wrong, status=404)
+
+
+def test_a_structure_out_of_many_is_searched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the criteria, and where somebody goes: a list of them all would be too long."""
+    monkeypatch.setattr("directory.services.creation.OFFERED", 1)
+    scene.directory.structures.add(OPERATOR, "ecole", "Écoles", parent="vitry")
+
+    def offered(page: TestResponse) -> list[str]:
+        return [each["value"] for each in page.html.select("select[name=structure] option")][1:]
+
+    form = scene.get(USERS).forms[0]
+    assert offered(scene.get(USERS)) == []
+    form["recherche"] = "ressources"
+    found = form.submit("chercher", value="1")
+    assert offered(found) == ["rh"]
+    assert found.html.table is None, "nobody is looked for yet"
+    found.forms[0]["structure"] = "rh"
+    listed = found.forms[0].submit()
+    assert names(listed) == ["ÉTIENNE Noé", "NOËL Léa", "PETIT Max"]
+    assert listed.forms[0]["structure"].value == "rh", "what was chosen stays"
+    form = scene.get(scene.of("lea", "structure")).forms["formulaire"]
+    form["recherche"] = "ecoles"
+    form["checkbox"].checked = False
+    found = form.submit("chercher", value="1")
+    assert offered(found) == ["ecole"]
+    form = found.forms["formulaire"]
+    assert (form["recherche"].value, form["checkbox"].checked) == ("ecoles", False)
+    form["structure"] = "ecole"
+    assert "est maintenant dans Vitry / Écoles" in text_of(form.submit(status=303).follow())
+
+
+def test_pages_follow_one_another(scene: Scene) -> None:
+    for number in range(15):
+        scene.add(f"p{number}", f"Zola{number:02}", "Paul")
+    page = scene.get(EVERYBODY + "&taille=10")
+    assert "1 - 10 sur 22" in text_of(page)
+    second = page.click(linkid="liste-suivante")
+    assert "11 - 20 sur 22" in text_of(second)
+    assert set(names(page)).isdisjoint(names(second)) or names(page).count("NOM Prénom") > 1
+    assert names(second.click(linkid="liste-precedente")) == names(page)
+
+
+def test_a_menu_offers_what_would_succeed(scene: Scene) -> None:
+    scene.directory.accounts.lock(OPERATOR, "noe@demo.example")
+    page = scene.get(EVERYBODY)
+    assert menu(page, "NOËL") == [
+        "Voir la fiche",
+        "Éditer",
+        "Verrouiller",
+        "Renvoyer le mail",
+        "Supprimer l'utilisateur",
+    ]
+    assert menu(page, "ÉTIENNE") == [
+        "Voir la fiche",
+        "Éditer",
+        "Déverrouiller",
+        "Supprimer l'utilisateur",
+    ]
+    shared = ["Voir la fiche", "Éditer", "Renvoyer le mail", "Supprimer l'utilisateur"]
+    assert menu(page, "PETIT") == shared
+    for link in page.html.select(".row-menu a"):
+        if "retour=" in link["href"]:
+            asked = scene.get(link["href"])
+            assert "ne peut pas" not in asked.html.h1.text, link["href"]
+
+
+def test_locking_unlocking_and_mailing_are_asked_done_and_told(scene: Scene) -> None:
+    for action, state, told in (
+        ("verrouiller", "locked", "Le compte de Léa NOËL est verrouillé."),
+        ("deverrouiller", "usable", "Le compte de Léa NOËL est déverrouillé."),
+        ("renvoyer", "usable", "Le mail de création est renvoyé à Léa NOËL."),
+    ):
+        page = scene.get(scene.of("lea", action) + f"?retour={EVERYBODY}%26taille=10")
+        answer = page.forms["question"].submit()
+        assert answer.location.endswith(EVERYBODY + "&taille=10")
+        assert told in text_of(answer.follow())
+        assert scene.state("lea") == state
+        assert told not in scene.get(USERS).text, "once is enough"
+    again = scene.post(scene.of("lea", "deverrouiller"))
+    assert again.status_int == 409
+    assert "Ce compte n'est pas verrouillé." in text_of(again)
+    assert "correspondantCIG@cig929394.fr" in text_of(again)
+
+
+def test_a_fragment_is_the_question_alone(scene: Scene) -> None:
+    page = scene.get(scene.of("lea", "supprimer"), headers={"X-Fragment": "1"})
+    assert page.html.h1 is None
+    assert page.html.h2.text == "Supprimer Léa NOËL ?"
+    assert page.html.find("header") is None
+
+
+def test_deleting_says_what_is_lost_and_can_be_taken_back(scene: Scene) -> None:
+    page = scene.get(scene.of("lea", "supprimer"))
+    said = text_of(page)
+    assert LOST in said
+    assert "Le rôle Gestionnaire de BIP" in said
+    first = page.html.select_one("#suppression button")
+    assert first.text.strip() == "Désactiver Léa NOËL", "offered first; Enter does no harm"
+    told = page.forms["suppression"].submit(None).follow()
+    assert "Léa NOËL est supprimé. Pendant 20 jours" in text_of(told)
+    assert scene.state("lea") == "deleted"
+    assert scene.get(scene.of("lea", "supprimer"), status=404)
+    bin_page = scene.get(BIN)
+    assert "20 jours" in text_of(bin_page)
+    back = next(
+        form
+        for form in bin_page.forms.values()
+        if form.method == "post" and "retour" in form.fields
+    )
+    assert back.submit("subject_id", value=scene.people["lea"]).status_int == 303
+    assert scene.state("lea") == "usable"
+    assert "La corbeille est vide" in text_of(scene.get(BIN))
+
+
+def test_a_deletion_does_what_was_read_or_nothing(scene: Scene) -> None:
+    """Somebody gives him another role meanwhile: it would be lost unread."""
+    page = scene.get(scene.of("noe", "supprimer"))
+    many = choose(scene, "supprimer", "lea", "noe").follow()
+    scene.directory.assignments.assign(OPERATOR, Grant("noe@demo.example", "rh", "bip", "gest"))
+    for form in (page.forms["suppression"], many.forms["confirmation"]):
+        told = form.submit(None, expect_errors=True)
+        assert told.status_int == 409
+        assert "La situation a changé depuis que vous avez lu cette page" in text_of(told)
+        assert (scene.state("lea"), scene.state("noe")) == ("usable", "usable")
+    assert scene.post(scene.of("noe", "supprimer")).status_int == 409, "nothing was read"
+    lot = many.forms["confirmation"]["lot"].value
+    assert scene.post(ACTIONS, lot=lot).status_int == 409
+    told.forms["confirmation"].submit(None, status=303)
+    scene.work()
+    assert (scene.state("lea"), scene.state("noe")) == ("deleted", "deleted")
+
+
+def test_deactivating_instead_keeps_everything(scene: Scene) -> None:
+    page = scene.get(scene.of("lea", "supprimer"))
+    page.forms["suppression"].submit("desactiver", value="1")
+    assert scene.state("lea") == "locked"
+    shared = scene.get(scene.of("max", "supprimer"))
+    assert "suspendus" in text_of(shared)
+    told = shared.forms["suppression"].submit("desactiver", value="1").follow()
+    assert "est désactivé dans vos structures : Vitry /" in text_of(told)
+    assert scene.state("max") == "usable"
+    assert len(scene.events("membership.suspended")) == 1
+
+
+def test_a_shared_person_keeps_the_account(scene: Scene) -> None:
+    page = scene.get(scene.of("max", "supprimer"))
+    assert "Le compte max@demo.example reste" in text_of(page)
+    assert "Ivry" not in page.text
+    told = page.forms["suppression"].submit(None).follow()
+    assert "n'est plus rattaché à Vitry / Direction" in text_of(told)
+    assert scene.state("max") == "usable"
+    assert scene.events("account.deleted") == []
+
+
+@pytest.mark.parametrize("name", ["referent", "correspondant"])
+def test_the_protected_are_refused_with_a_reason(scene: Scene, name: str) -> None:
+    for action in ("supprimer", "verrouiller"):
+        page = scene.get(scene.of(name, action))
+        assert page.forms == {} or "question" not in page.forms
+        assert "correspondantCIG@cig929394.fr" in text_of(page)
+        assert scene.post(scene.of(name, action)).status_int == 409
+    assert scene.state(name) == "usable"
+
+
+def test_nobody_deactivates_himself(scene: Scene) -> None:
+    assert scene.post(scene.of("referent", "supprimer"), desactiver="1").status_int == 409
+    assert scene.state("referent") == "usable"
+    assert scene.events("membership.suspended") == []
+
+
+def test_who_is_out_of_scope_does_not_exist(scene: Scene) -> None:
+    foreign, nobody = scene.people["eve"], "0" * 32
+    for action in ("supprimer", "verrouiller", "deverrouiller", "renvoyer"):
+        answers = []
+        for subject_id in (foreign, nobody):
+            path = f"{USERS}/{subject_id}/{action}"
+            told = scene.get(path, status=404).html
+            answers.append((told.h1.text, told.main.p.text, scene.post(path).status_int))
+        assert answers[0] == answers[1], action
+    assert scene.state("eve") == "usable"
+
+
+def test_one_comes_back_to_a_page_of_ours(scene: Scene) -> None:
+    for where in (
+        *("//evil.example/", "https://evil.example", "/\\evil", "/profil", "//["),
+        *("/aia/utilisateurs?filtre=€", "/aia/utilisateurs?a=\n", "/aia/\\evil", "/aia/a b"),
+    ):
+        for action in ("verrouiller", "deverrouiller"):
+            answer = scene.post(scene.of("lea", action), retour=where)
+            assert answer.location == "http://localhost:6543" + USERS, where
+        assert scene.get(scene.of("lea", "verrouiller"), params={"retour": where}), where
+
+
+def test_the_bin_is_bounded_by_scope_and_time(scene: Scene) -> None:
+    for mail in ("eve", "lea", "noe"):
+        scene.directory.bin.delete(OPERATOR, f"{mail}@demo.example")
+        scene.realm.clock.advance(timedelta(minutes=1))
+    page = scene.get(BIN)
+    assert [each.get_text(" ", strip=True) for each in page.html.select("tbody th")] == [
+        "Noé ÉTIENNE noe@demo.example",
+        "Léa NOËL lea@demo.example",
+    ]
+    assert "Étrangère" not in page.text
+    filtered = scene.get(BIN + "?filtre=noel")
+    assert "Léa NOËL" in filtered.text
+    assert "Noé" not in filtered.html.tbody.text
+    for who in (scene.people["eve"], "0" * 32):
+        told = scene.post(BIN, subject_id=who).follow()
+        assert "n'est plus dans la corbeille" in text_of(told)
+        assert "eve@demo.example" not in told.text
+    assert scene.state("eve") == "deleted"
+    scene.get(scene.of("max", "supprimer")).forms["suppression"].submit(None)
+    told = scene.post(BIN, subject_id=scene.people["max"]).follow()
+    assert "Il aura effet quand cette personne l'aura confirmé" in text_of(told)
+
+
+def test_a_page_costs_the_same_for_few_and_for_many(scene: Scene) -> None:
+    def cost() -> list[int]:
+        paths = (USERS, EVERYBODY + "&taille=100", BIN, scene.of("lea", "supprimer"))
+        for path in paths:
+            scene.get(path)
+        return [scene.statements(lambda p=path: scene.get(p)) for path in paths]
+
+    scene.directory.bin.delete(OPERATOR, "noe@demo.example")
+    before = cost()
+    for number in range(40):
+        scene.add(f"p{number}", f"Zola{number}", "Paul")
+    for number in range(20):
+        scene.directory.bin.delete(OPERATOR, f"p{number}@demo.example")
+    assert cost() == before
+    assert max(before) <= 14

@@ -1,0 +1,260 @@
+"""*Créer un utilisateur*: what an address is told to be, and the creation with roles, whole."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from directory.authorisation import OPERATOR, Actor
+from directory.models import Account
+from directory.services.accounts import Added, Person
+from directory.services.administered import RoleRef
+from directory.services.assignments import Grant
+from directory.services.creation import CHECKED, PER_HOUR, Creation, Found
+from directory.services.returning import InBin
+from idp.audit import AuditEvent
+from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit, TooMany
+from tests.common.clock import FakeClock
+from tests.unit.directory.conftest import World
+
+MAIL = "lea@ville.fr"
+R1, R2, CAP = RoleRef("bip", "r1"), RoleRef("bip", "r2"), RoleRef("cap", "r1")
+
+
+@pytest.fixture
+def creation(world: World) -> Creation:
+    return Creation(world.core)
+
+
+@pytest.fixture
+def other(world: World) -> Actor:
+    """Référent of B for CAP."""
+    added = world.add("referent.b@ville.fr", "b")
+    world.directory.mandates.add(OPERATOR, "referent.b@ville.fr", "b", ("cap",))
+    return world.actor(added.subject_id)
+
+
+def add(
+    creation: Creation,
+    actor: Actor,
+    *roles: RoleRef,
+    mail: str = MAIL,
+    structure: str = "a-rh",
+    known: bool = False,
+) -> Added:
+    return creation.add(actor, Person(mail, "Noël", "Léa"), structure, roles, known=known)
+
+
+def roles_of(world: World, mail: str) -> list[tuple[str, str, str]]:
+    sheet = world.directory.accounts.show(OPERATOR, mail)
+    return [
+        (one.structure, role.application, role.role)
+        for one in sheet.memberships
+        for role in one.roles
+    ]
+
+
+# --- the check ---------------------------------------------------------------------------------
+
+
+def test_an_unknown_address_is_nobodys(creation: Creation, referent: Actor) -> None:
+    check = creation.check(referent, f" {MAIL} ")
+    assert (check.mail, check.found, check.places, check.name) == (MAIL, Found.NOBODY, (), "")
+    assert not check.generic
+    assert creation.check(referent, "rh@ville.fr").generic
+    with pytest.raises(DirectoryError):
+        creation.check(referent, "no address")
+
+
+def test_of_somebody_elsewhere_one_structure_is_told_and_nothing_else(
+    world: World, creation: Creation, referent: Actor
+) -> None:
+    world.add(MAIL, "b")
+    world.add(MAIL, "cig")
+    check = creation.check(referent, MAIL.upper())
+    assert check.found is Found.KNOWN
+    assert [(one.label, one.label_path) for one in check.places] == [
+        ("Structure b", "Structure cig / Structure b")
+    ]
+    assert (check.mail, check.name, check.subject_id) == (MAIL, "", "")
+
+
+def test_of_somebody_here_too_his_own_structures_alone_are_told(
+    world: World, creation: Creation, referent: Actor
+) -> None:
+    world.add(MAIL, "b")
+    world.add(MAIL, "a-rh")
+    check = creation.check(referent, MAIL)
+    assert [one.label for one in check.places] == ["Structure a-rh"]
+    assert (check.name, bool(check.subject_id)) == ("Prénom NOM", True)
+
+
+def test_ones_own_address_is_known_as_such(creation: Creation, referent: Actor) -> None:
+    assert creation.check(referent, "referent@ville.fr").found is Found.OWN
+
+
+def test_the_bin_is_told_to_whoever_may_restore_from_it(
+    world: World, creation: Creation, referent: Actor, other: Actor, clock: FakeClock
+) -> None:
+    world.add(MAIL, "a-rh")
+    world.directory.bin.delete(referent, MAIL)
+    mine = creation.check(referent, MAIL)
+    assert (mine.found, mine.name) == (Found.IN_BIN, "Prénom NOM")
+    assert [one.label for one in mine.places] == ["Structure a-rh"]
+    theirs = creation.check(other, MAIL)
+    assert (theirs.found, theirs.name, theirs.places) == (Found.NOBODY, "", ())
+    clock.advance(timedelta(days=20))
+    assert creation.check(referent, MAIL).found is Found.NOBODY
+
+
+def test_a_deleted_referent_is_the_correspondants(
+    world: World, creation: Creation, central: Actor, other: Actor
+) -> None:
+    world.add(MAIL, "b")
+    world.directory.mandates.add(OPERATOR, MAIL, "b", ("bip",))
+    world.directory.bin.delete(central, MAIL)
+    assert creation.check(other, MAIL).found is Found.KEPT
+    assert creation.check(central, MAIL).found is Found.IN_BIN
+    with pytest.raises(AlreadyExists, match="correspondant"):
+        add(creation, other, mail=MAIL, structure="b")
+
+
+def test_each_check_is_journalled_and_they_are_counted(
+    world: World, creation: Creation, referent: Actor, other: Actor, clock: FakeClock
+) -> None:
+    before = len(world.events())
+    for number in range(PER_HOUR):
+        creation.check(referent, f"a{number}@ville.fr")
+    with pytest.raises(TooMany):
+        creation.check(referent, MAIL)
+    assert creation.check(other, MAIL).found is Found.NOBODY, "of each by himself"
+    assert world.events()[before:] == [CHECKED] * (PER_HOUR + 1)
+    with world.core.db.reading() as session:
+        event = session.scalars(select(AuditEvent).order_by(AuditEvent.id.desc())).first()
+    assert event is not None
+    assert event.subject_id == other.subject_id
+    clock.advance(timedelta(hours=1, seconds=1))
+    assert creation.check(referent, MAIL).found is Found.NOBODY
+
+
+# --- what is offered ---------------------------------------------------------------------------
+
+
+def test_a_referent_is_offered_his_open_structures(
+    world: World, creation: Creation, referent: Actor, central: Actor
+) -> None:
+    assert [one.code for one in creation.structures(referent).lines] == ["a", "a-rh"]
+    assert [one.code for one in creation.structures(referent, "Rh structure").lines] == ["a-rh"]
+    assert creation.structures(referent, "b").lines == ()
+    assert len(creation.structures(central).lines) == 4
+    for foreign in ("b", "cig", "unknown"):
+        with pytest.raises(NotAllowed):
+            creation.structure(referent, foreign)
+        with pytest.raises(NotAllowed):
+            creation.roles(referent, foreign)
+    assert world.statements(lambda: creation.structures(referent)) == 1
+
+
+def test_two_mandates_never_add_up(world: World, creation: Creation, referent: Actor) -> None:
+    world.directory.mandates.add(OPERATOR, "referent@ville.fr", "b", ("cap",))
+    actor = world.actor(referent.subject_id)
+    assert [one.code for one in creation.roles(actor, "a-rh")] == ["bip"]
+    assert [one.code for one in creation.roles(actor, "b")] == ["cap"]
+    with pytest.raises(NotAllowed):
+        add(creation, actor, CAP)
+
+
+# --- the creation ------------------------------------------------------------------------------
+
+
+def test_account_roles_mail_and_journal_come_together(
+    world: World, creation: Creation, referent: Actor
+) -> None:
+    before = len(world.events())
+    seen: list[Added] = []
+    person = Person(MAIL, "Noël", "Léa")
+    added = creation.add(referent, person, "a-rh", (R1, R2), known=False, then=seen.append)
+    assert seen == [added]
+    assert roles_of(world, MAIL) == [("a-rh", "bip", "r1"), ("a-rh", "bip", "r2")]
+    assert world.mails() == [("account-created", MAIL)]
+    assert world.events()[before:] == [
+        *("account.created", "membership.added", "assignment.granted", "assignment.granted")
+    ]
+
+
+@pytest.mark.parametrize("foreign", [CAP, RoleRef("bip", "none"), RoleRef("none", "r1")])
+def test_with_one_role_out_of_reach_nothing_is_created(
+    world: World, creation: Creation, referent: Actor, foreign: RoleRef
+) -> None:
+    before = (world.events(), world.mails())
+    with pytest.raises((NotAllowed, NotFound)):
+        add(creation, referent, R1, foreign)
+    assert (world.events(), world.mails()) == before
+    assert creation.check(referent, MAIL).found is Found.NOBODY
+
+
+def test_nothing_is_created_when_what_follows_fails(
+    world: World, creation: Creation, referent: Actor
+) -> None:
+    def fail(added: Added) -> None:
+        raise RuntimeError(added.mail)
+
+    before = world.events()
+    with pytest.raises(RuntimeError):
+        creation.add(referent, Person(MAIL, "N", "P"), "a", known=False, then=fail)
+    assert world.events() == before
+
+
+def test_a_known_person_gets_a_membership_that_waits_with_its_roles(
+    world: World, creation: Creation, referent: Actor
+) -> None:
+    world.add(MAIL, "b")
+    with pytest.raises(StaleEdit):
+        add(creation, referent, R1)
+    added = add(creation, referent, R1, known=True)
+    assert (added.created, added.confirmed) == (False, False)
+    assert roles_of(world, MAIL) == [("a-rh", "bip", "r1")]
+    with pytest.raises(AlreadyExists):
+        add(creation, referent, R1, known=True)
+
+
+def test_who_went_since_the_check_is_not_created_silently(
+    world: World, creation: Creation, referent: Actor
+) -> None:
+    assert world.events()
+    with pytest.raises(StaleEdit, match="outdated"):
+        add(creation, referent, known=True)
+    assert creation.check(referent, MAIL).found is Found.NOBODY
+
+
+# --- out of the bin ----------------------------------------------------------------------------
+
+
+def test_whoever_may_restore_does_not_create(
+    world: World, creation: Creation, referent: Actor
+) -> None:
+    world.add(MAIL, "a-rh")
+    world.directory.bin.delete(referent, MAIL)
+    with pytest.raises(InBin):
+        add(creation, referent)
+
+
+def test_anybody_else_adds_him_without_his_history(
+    world: World, creation: Creation, referent: Actor, other: Actor
+) -> None:
+    before = world.add(MAIL, "a-rh")
+    world.directory.assignments.assign(OPERATOR, Grant(MAIL, "a-rh", "bip", "r1"))
+    world.directory.accounts.set_password(OPERATOR, MAIL, "une phrase assez longue")
+    world.directory.accounts.lock(OPERATOR, MAIL)
+    world.directory.bin.delete(referent, MAIL)
+    added = add(creation, other, CAP, structure="b")
+    assert added.subject_id == before.subject_id, "applications know him by it"
+    assert (added.created, added.confirmed) == (True, True)
+    assert roles_of(world, MAIL) == [("b", "cap", "r1")]
+    assert world.mails()[-1] == ("account-created", MAIL)
+    with world.core.db.reading() as session:
+        account = session.scalars(select(Account).where(Account.mail == MAIL)).one()
+    assert (account.password_hash, account.locked, account.sn) == (None, False, "Noël")
+    assert world.directory.bin_list.page(referent).lines == (), "nothing is left of what was"
+    with pytest.raises(NotFound):
+        world.directory.bin.restore(referent, MAIL)

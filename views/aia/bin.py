@@ -1,0 +1,58 @@
+"""*Corbeille*: what was deleted within one's structures, for 20 days."""
+
+from enum import StrEnum
+
+from pyramid.config import Configurator
+from pyramid.renderers import render_to_response
+from pyramid.response import Response
+
+from directory.services import build
+from idp.errors import DirectoryError
+from idp.request import Request
+from views.aia import inside
+from views.aia.actor import require_administrator
+from views.aia.back import back, here
+from views.aia.listing import listing
+from views.toasts import toast
+from views.urls import see_other
+
+
+class Order(StrEnum):
+    """The bin knows one: the latest deletion first."""
+
+    LATEST = "suppression"
+
+
+def page(request: Request) -> Response:
+    """What lies there."""
+    actor = require_administrator(request)
+    wanted = listing(request, Order, path=request.route_path("aia_bin"))
+    found = build(request.services.core).bin_list.page(
+        actor, text=wanted.text, cursor=wanted.cursor, size=wanted.size
+    )
+    values = {"list": wanted, "page": found, "here": here(request)}
+    return render_to_response("views:templates/aia/bin.jinja2", values, request)
+
+
+def restore(request: Request) -> Response:
+    """Take one person out of it."""
+    actor = require_administrator(request)
+    services = build(request.services.core)
+    subject_id = request.POST.get("subject_id", "")
+    try:
+        removal = services.bin.restore_subject(actor, subject_id)
+    except DirectoryError as error:
+        toast(request, error.public, wrong=True)
+        return see_other(request, path=back(request))
+    what = "Le compte est restauré" if removal.account else "Le rattachement est rétabli"
+    told = f"{what} : {', '.join(removal.structures)}."
+    if removal.waits:
+        told += " Il aura effet quand cette personne l'aura confirmé, à sa prochaine connexion."
+    toast(request, told)
+    return see_other(request, path=request.route_path("aia_user", subject_id=subject_id))
+
+
+def includeme(config: Configurator) -> None:
+    """For référents and the correspondant, inside the AIA."""
+    config.add_view(page, route_name="aia_bin", request_method="GET", decorator=inside)
+    config.add_view(restore, route_name="aia_bin", request_method="POST", decorator=inside)

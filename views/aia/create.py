@@ -1,0 +1,375 @@
+"""*Créer un utilisateur*: four steps at one address, what was said so far kept on the server.
+
+Each step is a page that is read and a form that is posted (``?etape=``); going back, another tab or
+a second press change nothing that was not meant: a form says of which creation it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pyramid.config import Configurator
+from pyramid.renderers import render_to_response
+from pyramid.response import Response
+
+from directory.services.accounts import Added
+from directory.services.bin import Bin
+from directory.services.creation import Creation, Found
+from directory.services.returning import InBin
+from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit
+from idp.request import Request
+from views.aia import creation_draft as drafts
+from views.aia import inside
+from views.aia.actor import require_administrator
+from views.aia.creation_draft import FIRST, PERSON, RECAP, ROLES, Draft
+from views.aia.creation_person import (
+    TYPED,
+    as_text,
+    as_typed,
+    person_of,
+    structure_choices,
+    typed,
+)
+from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
+from views.schemas.creation import (
+    PERSONAL,
+    address_schema,
+    key,
+    person_schema,
+    roles_schema,
+)
+from views.toasts import toast
+from views.urls import see_other
+
+DONE = "fin"
+OUTDATED = (
+    "Cette page n'était plus à jour : vous avez repris la création ailleurs. Voici où elle en est."
+)
+OUT_OF_SCOPE = (
+    "La structure ou un rôle n'est plus dans votre périmètre. Rien n'a été enregistré : choisissez "
+    "de nouveau."
+)
+
+
+def show(request: Request) -> Response:
+    """The step of the address, or the furthest that may be shown."""
+    require_administrator(request)
+    draft = drafts.find(request)
+    wanted = request.GET.get("etape", "")
+    if wanted == DONE:
+        return _result(request, draft) if draft is not None and draft.done else _go(request, None)
+    if wanted == "":
+        return _first(request, None, unfinished=_unfinished(draft))
+    if draft is None or draft.done or wanted not in _PAGES:
+        return _go(request, None)
+    if int(wanted) > draft.furthest:
+        return _go(request, draft.furthest)
+    return _PAGES[wanted](request, draft)
+
+
+def submit(request: Request) -> Response:
+    """What a step's form says."""
+    require_administrator(request)
+    if "adresse" in request.POST:
+        return _check(request)
+    draft = drafts.find(request)
+    if draft is None or request.POST.get("dossier") != draft.key:
+        toast(request, OUTDATED, wrong=True)
+        return _go(request, draft.furthest if draft is not None and not draft.done else None)
+    if draft.done:
+        return _go(request, DONE)
+    if "abandonner" in request.POST:
+        drafts.forget(request)
+        return _go(request, None)
+    step = request.GET.get("etape", "1")
+    if step not in _FORMS or int(step) > draft.furthest:
+        return _go(request, draft.furthest)
+    return _FORMS[step](request, draft)
+
+
+# --- (1) the address ---------------------------------------------------------------------------
+
+
+def _first(
+    request: Request,
+    draft: Draft | None,
+    *,
+    form: Form | None = None,
+    untold: bool = False,
+    unfinished: Draft | None = None,
+) -> Response:
+    return _page(
+        request,
+        FIRST,
+        draft,
+        form=form or _address_form(request, draft),
+        untold=untold,
+        unfinished=unfinished,
+    )
+
+
+def _address_form(request: Request, draft: Draft | None) -> Form:
+    return make_form(
+        request,
+        address_schema(),
+        action=_path(request, FIRST),
+        button="Vérifier l'adresse mail",
+        name="verifier",
+        initial={"adresse": draft.mail} if draft is not None else None,
+    )
+
+
+def _check(request: Request) -> Response:
+    before = drafts.find(request)
+    form = _address_form(request, None)
+
+    def go_on(values: Values) -> Response:
+        try:
+            check = _creation(request).check(require_administrator(request), str(values["adresse"]))
+        except DirectoryError as error:
+            refused = FormRefused.because(error)
+            refused.field = "adresse"
+            raise refused from error
+        drafts.keep(request, drafts.begun(check, before))
+        return see_other(request, path=f"{_path(request, FIRST)}#resultat")
+
+    return handle_form_submission(request, form, go_on, lambda: _first(request, None, form=form))
+
+
+def _settle(request: Request, draft: Draft) -> Response:
+    """*Suivant*, or *Restaurer le compte*."""
+    if "restaurer" in request.POST and draft.found is Found.IN_BIN:
+        return _restore(request, draft)
+    if not draft.may_go_on:
+        return _go(request, FIRST)
+    if draft.generic and "personnelle" not in request.POST:
+        response = _first(request, draft, untold=True)
+        response.status = 400
+        return response
+    return _next(request, drafts.keep(request, replace(draft, passed=True)), PERSON)
+
+
+def _restore(request: Request, draft: Draft) -> Response:
+    try:
+        removal = Bin(request.services.core).restore(require_administrator(request), draft.mail)
+    except DirectoryError as error:
+        toast(request, error.public, wrong=True)
+        return _go(request, FIRST)
+    drafts.forget(request)
+    places = ", ".join(removal.structures)
+    toast(request, f"Le compte {draft.mail} est restauré, avec ses rôles ({places}).")
+    path = request.route_path("aia_user", subject_id=draft.subject_id)
+    return see_other(request, path=path)
+
+
+# --- (2) the person ----------------------------------------------------------------------------
+
+
+def _person(request: Request, draft: Draft, *, form: Form | None = None) -> Response:
+    return _page(request, PERSON, draft, form=form or _person_form(request, draft))
+
+
+def _person_form(request: Request, draft: Draft) -> Form:
+    choices, searched = structure_choices(request, draft.person)
+    return make_form(
+        request,
+        person_schema(
+            choices.lines,
+            named=not draft.known,
+            off=request.configuration.fields_off,
+            search=searched,
+        ),
+        action=_path(request, PERSON),
+        button="Suivant",
+        name="suivant",
+        other=("chercher", "Rechercher la structure") if searched else None,
+        initial={**typed(draft.person), "dossier": draft.key},
+    )
+
+
+def _describe(request: Request, draft: Draft) -> Response:
+    if "chercher" in request.POST:
+        drafts.keep(request, replace(draft, person=as_typed(request)))
+        return _go(request, PERSON)
+    form = _person_form(request, replace(draft, person=as_typed(request)))
+
+    def go_on(values: Values) -> Response:
+        actor, creation = require_administrator(request), _creation(request)
+        try:
+            where = creation.structure(actor, str(values["structure"]))
+        except NotAllowed as error:
+            raise FormRefused("Choisissez une structure de la liste.", field="structure") from error
+        said = {name: as_text(value) for name, value in values.items() if name != "dossier"}
+        after = replace(draft, person=said, structure_path=where.label_path)
+        after = _with_roles(request, after, draft.roles)
+        lost = draft.roles is not None and after.roles != draft.roles
+        if lost:
+            text = "Des rôles choisis ne se donnent pas dans cette structure : vérifiez-les."
+            toast(request, text, wrong=True)
+        return _next(request, drafts.keep(request, after), ROLES, insist=lost)
+
+    return handle_form_submission(request, form, go_on, lambda: _person(request, draft, form=form))
+
+
+# --- (3) the roles -----------------------------------------------------------------------------
+
+
+def _roles(request: Request, draft: Draft, *, form: Form | None = None) -> Response:
+    return _page(request, ROLES, draft, form=form or _roles_form(request, draft))
+
+
+def _roles_form(request: Request, draft: Draft) -> Form:
+    offered = _creation(request).roles(
+        require_administrator(request), draft.person.get("structure", "")
+    )
+    return make_form(
+        request,
+        roles_schema(offered),
+        action=_path(request, ROLES),
+        button="Suivant",
+        name="suivant",
+        initial={"roles": set(draft.roles or ()), "dossier": draft.key},
+    )
+
+
+def _choose(request: Request, draft: Draft) -> Response:
+    form = _roles_form(request, draft)
+
+    def go_on(values: Values) -> Response:
+        chosen = values["roles"]
+        picked = tuple(sorted(map(str, chosen))) if isinstance(chosen, set | tuple) else ()
+        after = _with_roles(request, replace(draft, roles=picked), picked)
+        return _next(request, drafts.keep(request, after), RECAP)
+
+    return handle_form_submission(request, form, go_on, lambda: _roles(request, draft, form=form))
+
+
+def _with_roles(request: Request, draft: Draft, wanted: tuple[str, ...] | None) -> Draft:
+    """Those that may be given in the draft's structure, with their words."""
+    if wanted is None:
+        return draft
+    offered = _creation(request).roles(require_administrator(request), draft.person["structure"])
+    labels = {
+        key(one.code, role.code): (one.label, role.label) for one in offered for role in one.roles
+    }
+    kept = tuple(each for each in wanted if each in labels)
+    return replace(draft, roles=kept, role_labels=tuple(labels[each] for each in kept))
+
+
+# --- (4) the recap, and what came of it --------------------------------------------------------
+
+
+def _recap(request: Request, draft: Draft, *, refusal: str = "") -> Response:
+    return _page(request, RECAP, draft, refusal=refusal)
+
+
+def _create(request: Request, draft: Draft) -> Response:
+    def then(added: Added) -> None:
+        done = replace(draft, done=added.subject_id, confirmed=added.confirmed)
+        drafts.keep(request, done)
+
+    try:
+        _creation(request).add(
+            require_administrator(request),
+            person_of(draft.mail, draft.person),
+            draft.person["structure"],
+            draft.refs,
+            known=draft.known,
+            accept_generic=draft.passed,
+            then=then,
+        )
+    except (StaleEdit, InBin) as error:
+        toast(request, error.public, wrong=True)
+        drafts.keep(request, replace(draft, passed=False))
+        return _go(request, FIRST)
+    except (NotAllowed, NotFound):
+        toast(request, OUT_OF_SCOPE, wrong=True)
+        drafts.keep(request, replace(draft, structure_path="", roles=None, role_labels=()))
+        return _go(request, PERSON)
+    except DirectoryError as error:
+        return _refused(request, draft, error)
+    return _go(request, DONE)
+
+
+def _refused(request: Request, draft: Draft, error: DirectoryError) -> Response:
+    """Of two presses at once the slower one arrives at what the faster one did."""
+    now = drafts.find(request) if isinstance(error, AlreadyExists) else None
+    if now is not None and now.key == draft.key and now.done:
+        return _go(request, DONE)
+    response = _recap(request, draft, refusal=error.public)
+    response.status = error.http_status
+    return response
+
+
+def _result(request: Request, draft: Draft) -> Response:
+    values = {"draft": draft, "full_name": _full_name(draft)}
+    return render_to_response("views:templates/aia/create_done.jinja2", values, request)
+
+
+# --- together ----------------------------------------------------------------------------------
+
+
+def _page(request: Request, step: int, draft: Draft | None, **more: object) -> Response:
+    values = {
+        "step": step,
+        "draft": draft,
+        "form": None,
+        "untold": False,
+        "unfinished": None,
+        "refusal": "",
+        "full_name": _full_name(draft) if draft is not None else "",
+        "personal": PERSONAL,
+        **more,
+    }
+    return render_to_response("views:templates/aia/create.jinja2", values, request)
+
+
+def _full_name(draft: Draft) -> str:
+    said = draft.person
+    if draft.known:
+        return draft.name
+    return f"{said.get('prenom', '')} {said.get('nom', '').upper()}".strip()
+
+
+def _unfinished(draft: Draft | None) -> Draft | None:
+    """What may be taken up again."""
+    return draft if draft is not None and draft.passed and not draft.done else None
+
+
+def _next(request: Request, draft: Draft, step: int, *, insist: bool = False) -> Response:
+    """The next step; after *Modifier*, back to the recap unless something is to be looked at."""
+    return _go(request, step if insist or draft.furthest < RECAP else RECAP)
+
+
+def _go(request: Request, step: int | str | None) -> Response:
+    return see_other(request, path=_path(request, step))
+
+
+def _path(request: Request, step: int | str | None) -> str:
+    query = {} if step is None else {"etape": str(step)}
+    return str(request.route_path("aia_user_new", _query=query))
+
+
+def _creation(request: Request) -> Creation:
+    return Creation(request.services.core)
+
+
+_PAGES: dict[str, Callable[[Request, Draft], Response]] = {
+    "1": _first,
+    "2": _person,
+    "3": _roles,
+    "4": _recap,
+}
+_FORMS: dict[str, Callable[[Request, Draft], Response]] = {
+    "1": _settle,
+    "2": _describe,
+    "3": _choose,
+    "4": _create,
+}
+
+
+def includeme(config: Configurator) -> None:
+    """For référents and the correspondant, inside the AIA."""
+    config.add_view(show, route_name="aia_user_new", request_method="GET", decorator=inside)
+    config.add_view(
+        submit, route_name="aia_user_new", request_method="POST", decorator=inside, draft=TYPED
+    )

@@ -1,0 +1,117 @@
+"""What a *Créer un utilisateur* holds so far: kept on the server, one for each person.
+
+Each of its pages says of which creation it is (``key``): a page of an older one changes nothing.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from secrets import token_urlsafe
+
+from directory.services.administered import RoleRef
+from directory.services.creation import AddressCheck, Found
+from idp.request import Request
+from views.person import signed_in
+
+ADDRESS = "/aia/utilisateurs/nouveau#brouillon"
+"""Names it among the drafts of a person; no form is posted there."""
+
+FIRST, PERSON, ROLES, RECAP = 1, 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """``passed``: the address is settled; ``roles`` None: that step was not done yet.
+
+    ``person`` are the fields of the second step by their names in the form; ``structure_path`` its
+    structure in words; ``role_labels`` application and role in words. ``done``: the subject id of
+    whom it created.
+    """
+
+    key: str
+    mail: str
+    found: Found
+    places: tuple[tuple[str, str], ...] = ()
+    name: str = ""
+    subject_id: str = ""
+    generic: bool = False
+    passed: bool = False
+    person: dict[str, str] = field(default_factory=dict)
+    structure_path: str = ""
+    roles: tuple[str, ...] | None = None
+    role_labels: tuple[tuple[str, str], ...] = ()
+    done: str = ""
+    confirmed: bool = True
+
+    @property
+    def known(self) -> bool:
+        """Whether a membership is added to an account."""
+        return self.found is Found.KNOWN
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether this address leads anywhere."""
+        return self.found in {Found.NOBODY, Found.KNOWN}
+
+    @property
+    def furthest(self) -> int:
+        """The last step that may be shown."""
+        if not (self.passed and self.may_go_on):
+            return FIRST
+        if not self.structure_path:
+            return PERSON
+        return ROLES if self.roles is None else RECAP
+
+    @property
+    def refs(self) -> tuple[RoleRef, ...]:
+        """The roles as the directory names them."""
+        return tuple(RoleRef(*each.split(":", 1)) for each in self.roles or ())
+
+
+def begun(check: AddressCheck, before: Draft | None) -> Draft:
+    """A creation with this address; what was said of the person by ``before`` stays."""
+    said = before if before is not None and not before.done else None
+    return Draft(
+        key=token_urlsafe(12),
+        mail=check.mail,
+        found=check.found,
+        places=tuple((place.label, place.label_path) for place in check.places),
+        name=check.name,
+        subject_id=check.subject_id,
+        generic=check.generic,
+        person=said.person if said else {},
+        structure_path=said.structure_path if said else "",
+        roles=said.roles if said else None,
+        role_labels=said.role_labels if said else (),
+    )
+
+
+def find(request: Request) -> Draft | None:
+    """The creation of this person, done or not; None when there is none. One statement."""
+    kept = request.services.drafts.find(signed_in(request).subject.id, ADDRESS)
+    if kept is None:
+        return None
+    values = json.loads(kept["etat"])
+    draft = Draft(**values)
+    return replace(
+        draft,
+        found=Found(draft.found),
+        places=_pairs(draft.places),
+        roles=None if draft.roles is None else tuple(draft.roles),
+        role_labels=_pairs(draft.role_labels),
+    )
+
+
+def keep(request: Request, draft: Draft) -> Draft:
+    """Keep it instead of what was kept; joins the unit of work in progress."""
+    owner = signed_in(request).subject.id
+    request.services.drafts.keep(owner, ADDRESS, {"etat": json.dumps(asdict(draft))})
+    return draft
+
+
+def forget(request: Request) -> None:
+    """Begin anew."""
+    request.services.drafts.forget(signed_in(request).subject.id, ADDRESS)
+
+
+def _pairs(values: object) -> tuple[tuple[str, str], ...]:
+    return tuple((str(one), str(other)) for one, other in values)  # type: ignore[attr-defined]

@@ -1,0 +1,89 @@
+"""Fields that several forms have: a line of text, an address, a box, what is carried along."""
+
+import unicodedata
+from collections.abc import Callable
+
+import colander
+from deform.widget import CheckboxWidget, HiddenWidget, TextInputWidget
+
+MAX_LOGIN = 254
+
+Validator = Callable[[colander.SchemaNode, str], None]
+
+
+def without_controls(message: str) -> Validator:
+    """A validator: no control character, which some databases cannot even compare with."""
+
+    def validate(node: colander.SchemaNode, value: str) -> None:
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+            raise colander.Invalid(node, message)
+
+    return validate
+
+
+def hidden_node(name: str, longest: int) -> colander.SchemaNode:
+    """What a form carries along; empty where it was not sent."""
+    return colander.SchemaNode(
+        colander.String(),
+        name=name,
+        missing="",
+        validator=colander.Length(max=longest),
+        widget=HiddenWidget(),
+    )
+
+
+def line_node(name: str, title: str, longest: int, wanted: str = "") -> colander.SchemaNode:
+    """A line of text; ``wanted``: what is said where it is missing, empty if it may be."""
+    return colander.SchemaNode(
+        colander.String(),
+        name=name,
+        title=title,
+        starred=True,
+        missing=colander.required if wanted else "",
+        missing_msg=wanted,
+        validator=colander.All(
+            colander.Length(max=longest, max_err=f"Ce texte est trop long : {longest} caractères."),
+            without_controls("Ce texte contient un caractère qui n'est pas permis."),
+        ),
+        widget=TextInputWidget(attributes={"autocomplete": "off", "maxlength": str(longest)}),
+    )
+
+
+def box_node(name: str, title: str, description: str = "") -> colander.SchemaNode:
+    """A box to tick; unticked where it was not sent."""
+    return colander.SchemaNode(
+        colander.Boolean(),
+        name=name,
+        title=title,
+        description=description,
+        missing=False,
+        widget=CheckboxWidget(),
+    )
+
+
+def mail_node(name: str, title: str, missing: str) -> colander.SchemaNode:
+    """The address of somebody else, which no browser fills in."""
+    return colander.SchemaNode(
+        colander.String(),
+        name=name,
+        title=title,
+        missing_msg=missing,
+        validator=colander.All(
+            colander.Length(max=MAX_LOGIN, max_err="Cette adresse mail est trop longue."),
+            without_controls("Cette adresse mail contient un caractère qui n'est pas permis."),
+        ),
+        widget=mail_widget(autocomplete="off"),
+    )
+
+
+def mail_widget(*, autocomplete: str) -> TextInputWidget:
+    """A field for an address."""
+    return TextInputWidget(
+        attributes={
+            "type": "email",
+            "autocomplete": autocomplete,
+            "autocapitalize": "none",
+            "spellcheck": "false",
+            "maxlength": str(MAX_LOGIN),
+        }
+    )

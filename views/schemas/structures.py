@@ -1,0 +1,55 @@
+"""The shape of a structure's edit and of a new one's."""
+
+import colander
+from deform.widget import TextInputWidget
+
+from views.schemas.fields import box_node, hidden_node
+
+MAX_LABEL = 200
+MAX_SIRET = 20  # 14 digits, as people space them
+MAX_VERSION = 64
+
+
+def structure_schema(*, siret: bool = False, twin: bool = False) -> colander.MappingSchema:
+    """Label and the version that was shown; with a SIRET for who keeps it.
+
+    ``twin``: with a box to confirm a label that a sibling has.
+    """
+    schema = colander.MappingSchema()
+    schema.add(_label())
+    if siret:
+        schema.add(_siret())
+    if twin:
+        schema.add(box_node("homonyme", "Oui, je veux deux structures de ce nom à cet endroit"))
+    schema.add(hidden_node("version", MAX_VERSION))
+    return schema
+
+
+def _label() -> colander.SchemaNode:
+    return colander.SchemaNode(
+        colander.String(),
+        name="libelle",
+        title="Nom de la structure",
+        description="Par exemple : Direction des ressources humaines, Service paie.",
+        missing_msg="Saisissez le nom de la structure.",
+        validator=colander.Length(
+            max=MAX_LABEL, max_err=f"Ce nom est trop long : {MAX_LABEL} caractères au plus."
+        ),
+        widget=TextInputWidget(
+            attributes={"maxlength": str(MAX_LABEL), "autocomplete": "off", "spellcheck": "true"}
+        ),
+    )
+
+
+def _siret() -> colander.SchemaNode:
+    return colander.SchemaNode(
+        colander.String(),
+        name="siret",
+        title="Numéro SIRET",
+        description="14 chiffres. Vide : celui de la structure qui la contient.",
+        missing="",
+        validator=colander.Length(max=MAX_SIRET, max_err="Un numéro SIRET a 14 chiffres."),
+        widget=TextInputWidget(
+            attributes={"maxlength": str(MAX_SIRET), "inputmode": "numeric", "autocomplete": "off"}
+        ),
+    )
