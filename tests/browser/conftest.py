@@ -150,14 +150,14 @@ class Visit:
         self.context.clear_cookies(name=f"demo-{name}")
 
     def look(self, name: str) -> None:
-        """The page as it is now: accessible, not too wide, and pictured the first time."""
+        """The page as it is now: accessible, not too wide, and if wanted pictured once."""
         if not self.script:
             return
         found = browsers.violations(self.page)
         assert found == [], f"{name}: {self.page.url}"
         assert browsers.cut_off(self.page) == [], f"{name} at 320 px"
         picture = f"{name}-nuit" if self.dark else name
-        if picture not in self.pictured:
+        if browsers.PICTURED and picture not in self.pictured:
             self.pictured.add(picture)
             browsers.picture(self.page, picture)
 

@@ -1,5 +1,6 @@
 """A real browser: the system's Chromium, led by Playwright, on the loopback only."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from tests.common.processes import REPOSITORY
 
 AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = REPOSITORY / "var" / "pictures"
+PICTURED = bool(os.environ.get("PICTURES"))
+"""Whether pictures are wanted: they cost a tenth of the browser's time."""
 
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=375, height=812)
