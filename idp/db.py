@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from time import sleep
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -65,6 +66,7 @@ TURN_SECONDS = 0.25
 """How long the others wait for their turn once another process was found writing for too long."""
 
 DEADLOCK = "40P01"
+AFTER_DEADLOCK = 0.05  # seconds; the other was woken when this one was undone
 """PostgreSQL's SQLSTATE of deadlock_detected."""
 
 DatabaseError = SQLAlchemyError
@@ -315,7 +317,8 @@ class Database:
     def resolved(self, work: Callable[[], R]) -> R:
         """What ``work``, a unit of work of its own, returns.
 
-        Once more when PostgreSQL undid it to resolve a deadlock with another.
+        Once more when PostgreSQL undid it to resolve a deadlock with another, which goes on first:
+        at once, this one could take again what the other had been waiting for.
         """
         try:
             return work()
@@ -323,6 +326,7 @@ class Database:
             if getattr(error.orig, "sqlstate", None) != DEADLOCK:
                 raise
             logger.warning("database.deadlock")
+            sleep(AFTER_DEADLOCK)
             return work()
 
     def insert(self, table: Any) -> Any:  # noqa: ANN401 - the two dialects share no public type

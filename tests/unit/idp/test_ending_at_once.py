@@ -219,7 +219,7 @@ def test_what_the_database_undid_is_done_again(
     opened: list[SsoSession], database: Database, deadlocks: list[str]
 ) -> None:
     """Two that lock in opposite orders all the same: both succeed."""
-    barrier, attempts = Barrier(2), list[str]()
+    barrier, attempts, first_ended = Barrier(2), list[str](), Event()
     orders = iter((opened, opened[::-1]))
     # SQLite has one writer at a time: there the two never meet
     patience = 0.5 if database.is_sqlite else 30
@@ -229,6 +229,8 @@ def test_what_the_database_undid_is_done_again(
 
         def work() -> None:
             attempts.append(ours[0].key)
+            if len(attempts) > 2:
+                first_ended.wait(patience)  # however busy the machine is
             with database.writing() as connection:
                 for session in (ours[0], ours[-1]):
                     which = SSO.c.key == session.key
@@ -238,6 +240,7 @@ def test_what_the_database_undid_is_done_again(
                             barrier.wait(patience)
 
         database.resolved(work)
+        first_ended.set()
 
     all_at_once(end, 2)
     undone = 0 if database.is_sqlite else 1
