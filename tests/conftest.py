@@ -1,5 +1,6 @@
 """The shared harness: see docs/contributing.md for which fixture to take when."""
 
+import gc
 import logging
 import os
 import shutil
@@ -101,6 +102,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("no_cover")
         if _is_in(item.path, ("browser",)):
             item.add_marker("browser")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what lives as long as the run: modules, thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 # --- the parts -------------------------------------------------------------------------------
