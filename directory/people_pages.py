@@ -29,11 +29,8 @@ from idp.errors import DirectoryError
 if TYPE_CHECKING:
     from idp.services import Core
 
-STRETCH = 2000
-"""Accounts among which a page of a long list is looked for first."""
-
-FURTHER = 4
-"""So many times the stretch is looked through where it holds at least so small a part of a page."""
+STRETCH, LONGEST = 500, 5000
+"""Accounts among which a page of a long list is looked for: at first, and at most."""
 
 _FORWARDS, _BACKWARDS = "after", "before"
 
@@ -221,11 +218,12 @@ class Pager:
     ) -> Sequence[Row[Any]]:
         """The first rows of many, along the index of the sort.
 
-        Where a stretch of it holds too few, what is wanted stands elsewhere, close together (people
-        of one name, sorted by name): then it is gathered.
+        The first stretch tells how long the next has to be, with as much again for luck. Where that
+        is too long, what is wanted stands elsewhere, close together (people of one name, sorted by
+        name), or is rare: it is gathered.
         """
-        rows: Sequence[Row[Any]] = ()
-        for accounts in (STRETCH, FURTHER * STRETCH):
+        accounts = STRETCH
+        while True:
             stretch = order.stretch(key, accounts)
             near = listing.keys(wanted, stretch)
             if key is not None:
@@ -234,9 +232,9 @@ class Pager:
             rows = self._planned(listing.whole(keys, order), now)
             if len(rows) == most or self._is_last(stretch, accounts, now):
                 return rows
-            if len(rows) * FURTHER < most:
-                break
-        return self._gathered(listing, wanted, order, key, most, now)
+            if accounts > STRETCH or len(rows) * LONGEST < most * accounts:
+                return self._gathered(listing, wanted, order, key, most, now)
+            accounts = min(LONGEST, 2 * accounts * most // len(rows))
 
     def _is_last(self, stretch: Subquery, accounts: int, now: datetime) -> bool:
         """No account stands behind it."""

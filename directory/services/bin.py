@@ -68,8 +68,7 @@ class Bin:
         with self._core.db.unit_of_work() as session:
             # Locked: of two who each remove the last membership but the other's, one sees it.
             account = account_by_mail(session, actor, mail, lock=True)
-            which = select(Account.id).where(Account.id == account.id)
-            planned = deletion(actor, facts_of(session, which, now)[account.id])
+            planned = deletion(actor, facts_of(session, [account.id], now)[account.id])
             if planned.fate is Fate.REFUSED:
                 raise NotAllowed(f"may not delete account {account.id}: {planned.why}")
             if announced not in {None, planned.announced(actor, account.id)}:

@@ -32,7 +32,7 @@ from directory.services.bulk_sheets import (
     sheet,
     version_of,
 )
-from directory.services.fates import by_subject, facts_of, why_not, with_membership_in_scope
+from directory.services.fates import by_subject, facts_of, has_membership_in_scope, why_not
 from directory.services.invitations import Invitations
 from directory.services.lookup import account_by_subject, account_target
 from directory.validity import ACCOUNT, table
@@ -134,7 +134,7 @@ class Bulk:
                 )
                 .where(
                     ACCOUNT.c.id.in_(which),
-                    ACCOUNT.c.id.in_(with_membership_in_scope(actor)),
+                    has_membership_in_scope(actor, ACCOUNT.c.id),
                     ACCOUNT.c.deleted_at.is_(None),
                 )
                 .limit(MOST + 1)
@@ -164,7 +164,7 @@ class Bulk:
             return self.choose_all(actor, action, which, way_back=order.way_back)
 
     def prospects(self, actor: Actor, public_id: str) -> tuple[Prospect, ...]:
-        """What the order would do to each account, computed now. Five statements.
+        """What the order would do to each account, computed now. Six statements.
 
         Raises:
             NotFound: he gave no such order, or it is forgotten.
@@ -260,9 +260,9 @@ class Bulk:
             # Who left his structures since he was chosen is nobody that he may read of.
             which = select(_items.c.account_id).where(
                 _items.c.bulk_id == order.id,
-                _items.c.account_id.in_(with_membership_in_scope(actor)),
+                has_membership_in_scope(actor, _items.c.account_id),
             )
-            facts = facts_of(session, which, self._core.clock.now())
+            facts = facts_of(session, session.scalars(which).all(), self._core.clock.now())
         judged = prospects(actor, Action(order.action), facts.values())
         return dict(zip(facts, judged, strict=True))
 
@@ -372,8 +372,7 @@ class Bulk:
         self, session: Session, actor: Actor, action: Action, account: Account
     ) -> str:
         """Why nothing happens to whom nothing was announced for, even if it could by now."""
-        which = select(ACCOUNT.c.id).where(ACCOUNT.c.id == account.id)
-        facts = facts_of(session, which, self._core.clock.now())
+        facts = facts_of(session, [account.id], self._core.clock.now())
         (now_is,) = prospects(actor, action, facts.values())
         return now_is.reason if now_is.outcome is Outcome.REFUSED else CHANGED
 

@@ -1,8 +1,9 @@
 """Exports: every line of a list within an actor's scope, read in batches while the file is sent.
 
-Batches go by key, each in a statement of its own. Between two of them nothing is held, neither a
-transaction nor a connection, however slowly the file is fetched; and where the database was away,
-reading goes on behind the last line. A line is in the file if it was there when its batch was read.
+Batches go by key, each in a statement of its own, read while the one before is written. Then
+nothing is held, neither a transaction nor a connection, however slowly the file is fetched; and
+where the database was away, reading goes on behind the last line. A line is in the file if it was
+there when its batch was read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from directory.people_scope import Within
 from directory.people_statements import Wanted, lines, words_of
 from directory.services.doers import doer, known
 from directory.services.export_sending import Sending, Told, patiently
+from directory.services.read_ahead import read_ahead
 from directory.states import account_state, activity, membership_state
 from directory.validity import ACCOUNT, APPLICATION, MEMBERSHIP, ROLE, STRUCTURE
 
@@ -179,7 +181,7 @@ class Exports:
         """
         return Sending.begun(
             self._core,
-            self.batches(export),
+            read_ahead(self.batches(export)),
             Told(export.actor, export.target, export.told),
             begin=begin,
             encode=encode,

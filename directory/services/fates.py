@@ -12,7 +12,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Column, ColumnElement, Select, literal, select
 from sqlalchemy.orm import Session
 
 from directory.authorisation import (
@@ -173,20 +173,32 @@ def why_not(actor: Actor, target: AccountTarget) -> str:
     return PRIVILEGED if target.privileged else CONTESTED
 
 
-def with_membership_in_scope(actor: Actor) -> Select[Any]:
-    """The ids of the accounts, not in the bin, that have a membership in his subtrees."""
+def has_membership_in_scope(actor: Actor, account_id: Column[int]) -> ColumnElement[bool]:
+    """As SQL, whether this account has a membership in his subtrees that is not in the bin.
+
+    Asked of each account: SQLite would list those of all structures for a handful of them.
+    """
     return (
-        select(MEMBERSHIP.c.account_id)
-        .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
-        .where(MEMBERSHIP.c.deleted_at.is_(None), visible_to(actor))
+        select(literal(1))
+        .select_from(MEMBERSHIP.join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id))
+        .where(
+            MEMBERSHIP.c.account_id == account_id,
+            MEMBERSHIP.c.deleted_at.is_(None),
+            visible_to(actor),
+        )
+        .correlate(account_id.table)
+        .exists()
     )
 
 
-def facts_of(session: Session, which: Select[Any], now: datetime) -> dict[int, AccountFacts]:
-    """The facts of these accounts (a selection of ids), by id, by name. Four statements."""
-    roles = _roles(session, which)
-    memberships = _memberships(session, which, roles)
-    targets = account_targets(session, ACCOUNT.c.id.in_(which), now)
+def facts_of(session: Session, ids: Sequence[int], now: datetime) -> dict[int, AccountFacts]:
+    """The facts of the accounts of these ids, by id, by name. Four statements.
+
+    The ids themselves, not a selection of them: how few they are decides how they are read.
+    """
+    roles = _roles(session, ids)
+    memberships = _memberships(session, ids, roles)
+    targets = account_targets(session, ACCOUNT.c.id.in_(ids), now)
     rows = session.execute(
         select(
             ACCOUNT.c.id,
@@ -199,7 +211,7 @@ def facts_of(session: Session, which: Select[Any], now: datetime) -> dict[int, A
             ACCOUNT.c.valid_until,
             ACCOUNT.c.last_sign_in_at,
         )
-        .where(ACCOUNT.c.id.in_(which), ACCOUNT.c.deleted_at.is_(None))
+        .where(ACCOUNT.c.id.in_(ids), ACCOUNT.c.deleted_at.is_(None))
         .order_by(ACCOUNT.c.search_key, ACCOUNT.c.id)
     )
     return {
@@ -225,7 +237,7 @@ def by_subject(subject_ids: Sequence[str]) -> Select[Any]:
     return select(ACCOUNT.c.id).where(ACCOUNT.c.subject_id.in_(subject_ids))
 
 
-def _roles(session: Session, which: Select[Any]) -> dict[int, list[HeldFact]]:
+def _roles(session: Session, ids: Sequence[int]) -> dict[int, list[HeldFact]]:
     rows = session.execute(
         select(
             ASSIGNMENT.c.membership_id,
@@ -236,7 +248,7 @@ def _roles(session: Session, which: Select[Any]) -> dict[int, list[HeldFact]]:
         .join(MEMBERSHIP, MEMBERSHIP.c.id == ASSIGNMENT.c.membership_id)
         .join(ROLE, ROLE.c.id == ASSIGNMENT.c.role_id)
         .join(APPLICATION, APPLICATION.c.id == ROLE.c.application_id)
-        .where(MEMBERSHIP.c.account_id.in_(which), MEMBERSHIP.c.deleted_at.is_(None))
+        .where(MEMBERSHIP.c.account_id.in_(ids), MEMBERSHIP.c.deleted_at.is_(None))
         .order_by(APPLICATION.c.label, ROLE.c.label)
     )
     found: defaultdict[int, list[HeldFact]] = defaultdict(list)
@@ -246,7 +258,7 @@ def _roles(session: Session, which: Select[Any]) -> dict[int, list[HeldFact]]:
 
 
 def _memberships(
-    session: Session, which: Select[Any], roles: dict[int, list[HeldFact]]
+    session: Session, ids: Sequence[int], roles: dict[int, list[HeldFact]]
 ) -> dict[int, list[MembershipFact]]:
     rows = session.execute(
         select(
@@ -258,7 +270,7 @@ def _memberships(
             STRUCTURE.c.label_path,
         )
         .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
-        .where(MEMBERSHIP.c.account_id.in_(which), MEMBERSHIP.c.deleted_at.is_(None))
+        .where(MEMBERSHIP.c.account_id.in_(ids), MEMBERSHIP.c.deleted_at.is_(None))
         .order_by(STRUCTURE.c.label_path, MEMBERSHIP.c.id)
     )
     found: defaultdict[int, list[MembershipFact]] = defaultdict(list)

@@ -13,7 +13,7 @@ from directory.services.fates import (
     by_subject,
     deletion,
     facts_of,
-    with_membership_in_scope,
+    has_membership_in_scope,
 )
 from directory.validity import ACCOUNT
 from idp.errors import NotFound
@@ -61,7 +61,7 @@ class Prospects:
         self._core = core
 
     def one(self, actor: Actor, action: Action, subject_id: str) -> OnePerson:
-        """One person in scope. Four statements.
+        """One person in scope. Five statements.
 
         Raises:
             NotFound: nobody in scope has this id.
@@ -82,9 +82,9 @@ class Prospects:
         return {each.subject_id: _allowed(actor, each) for each in facts}
 
     def _facts(self, actor: Actor, subject_ids: Sequence[str]) -> dict[int, AccountFacts]:
-        which = by_subject(subject_ids).where(ACCOUNT.c.id.in_(with_membership_in_scope(actor)))
+        which = by_subject(subject_ids).where(has_membership_in_scope(actor, ACCOUNT.c.id))
         with self._core.db.reading() as session:
-            return facts_of(session, which, self._core.clock.now())
+            return facts_of(session, session.scalars(which).all(), self._core.clock.now())
 
 
 def _allowed(actor: Actor, facts: AccountFacts) -> Allowed:

@@ -3,10 +3,8 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from directory.authorisation import Actor
-from directory.services.people import Criteria, Page, People, Sort
+from tests.bench.directory_desk import Desk
 
 Ask = Callable[[random.Random], object]
 
@@ -15,44 +13,46 @@ WORDS = ("mar", "leila", "ben", "dup", "noe", "jea", "vil", "zel", "fra", "nguye
 
 STATES = ("verrouillé", "jamais connecté", "expiré", "suspendu", "à venir")
 
+USERS = "/aia/utilisateurs"
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row of the table for each actor. Made for that actor, then asked many times."""
+    """One row of the table for each person. Made for his desk, then asked many times."""
 
     name: str
-    make: Callable[[People, Actor, str], Ask]
+    make: Callable[[Desk], Ask]
 
 
 def cases() -> tuple[Case, ...]:
-    """All of them; ``root`` is the code of a structure that the actor administers."""
+    """All of them."""
     return (
-        Case("list, by name", _walk(Sort.NAME)),
-        Case("list, by address, from the end", _walk(Sort.MAIL, descending=True)),
-        Case("list, by structure", _walk(Sort.STRUCTURE)),
-        Case("list, by activity", _walk(Sort.LAST)),
-        Case("criteria: name and first name", lambda people, actor, _: lambda dice: people.page(
-            actor, Criteria(sn=dice.choice(("martin", "le", "diallo")), given_name="mar"))),
-        Case("criteria: state", lambda people, actor, _: lambda dice: people.page(
-            actor, Criteria(state=dice.choice(STATES)))),
-        Case("criteria: application, role, structure", lambda people, actor, root: lambda dice: (
-            people.page(actor, Criteria(
-                application=_application(dice), role=_role(dice), structure=root)))),
-        Case("criteria: identifier", lambda people, actor, _: lambda dice: people.page(
-            actor, Criteria(identifier=str(dice.randrange(100, 5000))))),
-        Case("filter: 3 letters and names", lambda people, actor, _: lambda dice: people.page(
-            actor, Criteria(text=dice.choice(WORDS)))),
-        Case("filter: two words", lambda people, actor, _: lambda dice: people.page(
-            actor, Criteria(text=f"{dice.choice(WORDS)} {dice.choice(WORDS)}"))),
-        Case("a role's members", lambda people, actor, _: lambda dice: people.holders(
-            actor, _application(dice), _role(dice))),
-        Case("a role's members, filtered", lambda people, actor, _: lambda dice: people.holders(
-            actor, _application(dice), _role(dice), text=dice.choice(WORDS))),
-        Case("candidates", lambda people, actor, _: lambda dice: people.candidates(
-            actor, _application(dice), _role(dice), dice.choice(WORDS))),
+        Case("list, by name", _walk("nom")),
+        Case("list, by address, from the end", _walk("-adresse")),
+        Case("list, by structure", _walk("structure")),
+        Case("list, by activity", _walk("activite")),
+        Case("list, by activity, from the end", _walk("-activite")),
+        Case("criteria: name and first name", lambda desk: lambda dice: desk.get(
+            USERS, nom=dice.choice(("martin", "le", "diallo")), prenom="mar")),
+        Case("criteria: state", lambda desk: lambda dice: desk.get(
+            USERS, etat=dice.choice(STATES))),
+        Case("criteria: application, role, structure", lambda desk: lambda dice: desk.get(
+            USERS, role=f"{_application(dice)}:{_role(dice)}", structure=desk.root)),
+        Case("criteria: identifier", lambda desk: lambda dice: desk.get(
+            USERS, identifiant=str(dice.randrange(100, 5000)))),
+        Case("filter: 3 letters and names", lambda desk: lambda dice: desk.get(
+            USERS, charger="oui", filtre=dice.choice(WORDS))),
+        Case("filter: two words", lambda desk: lambda dice: desk.get(
+            USERS, charger="oui", filtre=f"{dice.choice(WORDS)} {dice.choice(WORDS)}")),
+        Case("a role's members", lambda desk: lambda dice: desk.get(
+            _role_path(dice), charger="oui")),
+        Case("a role's members, filtered", lambda desk: lambda dice: desk.get(
+            _role_path(dice), charger="oui", filtre=dice.choice(WORDS))),
+        Case("candidates", lambda desk: lambda dice: desk.post(
+            f"{_role_path(dice)}/affecter", recherche=dice.choice(WORDS))),
         Case("structure and below", _walk_members),
-        Case("structure and below, filtered", lambda people, actor, root: lambda dice: (
-            people.members(actor, root, text=dice.choice(WORDS)))),
+        Case("structure and below, filtered", lambda desk: lambda dice: desk.get(
+            f"/aia/structures/{desk.root}", membres="oui", sous="oui", filtre=dice.choice(WORDS))),
     )  # fmt: skip
 
 
@@ -64,28 +64,27 @@ def _role(dice: random.Random) -> str:
     return f"r{dice.randrange(3)}"
 
 
-def _walk(sort: Sort, *, descending: bool = False) -> Callable[[People, Actor, str], Ask]:
-    def make(people: People, actor: Actor, root: str) -> Ask:
-        del root
-        return _turning(lambda cursor: people.page(
-            actor, Criteria(), sort=sort, descending=descending, cursor=cursor
-        ))  # fmt: skip
-
-    return make
+def _role_path(dice: random.Random) -> str:
+    return f"/aia/applications/{_application(dice)}/{_role(dice)}"
 
 
-def _walk_members(people: People, actor: Actor, root: str) -> Ask:
-    return _turning(lambda cursor: people.members(actor, root, cursor=cursor))
+def _walk(sort: str) -> Callable[[Desk], Ask]:
+    return lambda desk: _turning(desk, USERS, charger="oui", tri=sort)
 
 
-def _turning(page: Callable[[str | None], Page[Any]]) -> Ask:
+def _walk_members(desk: Desk) -> Ask:
+    return _turning(desk, f"/aia/structures/{desk.root}", membres="oui", sous="oui")
+
+
+def _turning(desk: Desk, path: str, **query: str) -> Ask:
     """Each time the next page, from the start again at the end."""
-    cursor: str | None = None
+    following: str | None = None
 
     def ask(dice: random.Random) -> object:
-        nonlocal cursor
+        nonlocal following
         del dice
-        cursor = page(cursor).after
-        return cursor
+        page = desk.get(following) if following else desk.get(path, **query)
+        following = desk.following(page)
+        return page
 
     return ask

@@ -16,10 +16,11 @@ RATIO = 2.0
 """P5: of the largest directory to the smallest."""
 
 LEGEND = """
-Milliseconds of the server for a page of 20 lines with its count: statements, rows and lines, no
-HTML. p95 by the clock on this machine (load {load_before:.1f} before, {processors} processors
-{processor}); CPU p95 of our process and the database's, which other work disturbs less and which
-the goals are judged on: at most {goal:.0f} ms, and {ratio:g} times the small directory's.
+Milliseconds of the server for a whole page with 20 lines and their count, from the request to the
+last byte of HTML, as a browser without JavaScript asks for it. p95 by the clock on this machine
+(load {load_before:.1f} before, {processors} processors {processor}); CPU p95 of our process and the
+database's, which other work disturbs less and which the goals are judged on: at most {goal:.0f} ms,
+and {ratio:g} times the small directory's.
 2,000 structures, two assignments for each account; the référent "one" has a single structure,
 "many" 300 in twelve mandates. PostgreSQL without parallel workers. {took_seconds:.0f} seconds.
 """

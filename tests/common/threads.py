@@ -1,7 +1,18 @@
-"""Several threads that start one thing at the same moment."""
+"""Several threads that start one thing at the same moment, and what comes about by others."""
 
+import time
 from collections.abc import Callable
 from threading import Barrier, Thread
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether it holds within this time; asked again and again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if check():
+            return True
+        time.sleep(0.02)
+    return check()
 
 
 def all_at_once(target: Callable[[], object], number: int = 4) -> None:

@@ -29,6 +29,7 @@ from idp.audit import AuditEvent
 from idp.context import Origin, acting
 from idp.errors import Busy, NotFound
 from tests.common.clock import FakeClock
+from tests.common.threads import eventually
 from tests.unit.directory.conftest import World
 
 PLAIN = Options(contact=False, file_format="csv")
@@ -141,9 +142,10 @@ def test_nothing_is_held_between_two_batches(
 ) -> None:
     monkeypatch.setattr(exports, "BATCH", 2)
     export = Exports(people.core).users(central, Criteria(), PLAIN)
+    pool = people.core.db.engine.pool
     for _ in send(people, export):
-        pool = people.core.db.engine.pool
-        assert pool.checkedout() == 0  # type: ignore[attr-defined]
+        # The next batch may be being read at this moment.
+        assert eventually(lambda: pool.checkedout() == 0)  # type: ignore[attr-defined]
         people.add(f"later{len(people.events())}@ville.fr", "b")  # writers wait for nobody
 
 
@@ -170,7 +172,7 @@ def test_who_leaves_stops_the_work_and_the_journal_knows(
         sending = send(people, Exports(people.core).users(central, Criteria(), PLAIN))
     assert next(sending).startswith(b"(")
     assert next(sending)
-    assert people.statements(sending.close) <= 2
+    assert people.statements(sending.close) <= 2 + 1  # one was being read ahead
     assert list(sending) == []
     sending.close()
     started, ended = journal(people)

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from configparser import ConfigParser
 from pathlib import Path
 from urllib.error import HTTPError
@@ -19,6 +18,7 @@ from idp.errors import ConfigurationError
 from idp.passwords import PLACES
 from tests.common.ports import free_port, free_ports
 from tests.common.processes import REPOSITORY, answers, running
+from tests.common.threads import eventually
 from views.demo.children import Child, delay
 from views.demo.supervisor import (
     OTHER_THREADS,
@@ -39,15 +39,6 @@ child.tend()
 print(child.pid, flush=True)
 time.sleep(60)
 """
-
-
-def eventually(check: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if check():
-            return True
-        time.sleep(0.05)
-    return check()
 
 
 def alive(pid: int) -> bool:
