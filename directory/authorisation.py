@@ -32,6 +32,8 @@ class Permission(StrEnum):
 
     SEE_ACCOUNT = "see-account"
     """See an account's sheet."""
+    SEE_ACCOUNT_STATE = "see-account-state"
+    """See an account's state, dates, photo, activity, and how many roles it holds elsewhere."""
     CREATE_ACCOUNT = "create-account"
     """Create the account of a person nobody knows yet, in the target structure."""
     LOCK_ACCOUNT = "lock-account"
@@ -281,10 +283,17 @@ def _owns_account(actor: Actor, target: AccountTarget) -> bool:
     return wholly and not target.privileged and not target.contested
 
 
+def _sees_state(actor: Actor, target: AccountTarget) -> bool:
+    """As the account is seen, but a membership that its person did not confirm opens nothing."""
+    return _is_self(actor, target.account_id) or _has_confirmed(actor, target)
+
+
 def _has_in_scope(actor: Actor, target: AccountTarget) -> bool:
     """One confirmed membership of his in scope is enough: shared people are helped too."""
-    if _is_self(actor, target.account_id):
-        return False
+    return not _is_self(actor, target.account_id) and _has_confirmed(actor, target)
+
+
+def _has_confirmed(actor: Actor, target: AccountTarget) -> bool:
     return actor.everywhere or any(actor.covers(path) for path in target.paths)
 
 
@@ -326,6 +335,7 @@ _RULES: dict[Permission, tuple[type[Target], Callable[..., bool]]] = {
     Permission.CLOSE_STRUCTURE: (ClosingTarget, _closes),
     Permission.SET_SIRET: (StructureTarget, _everywhere),
     Permission.SEE_ACCOUNT: (AccountTarget, _sees_account),
+    Permission.SEE_ACCOUNT_STATE: (AccountTarget, _sees_state),
     Permission.CREATE_ACCOUNT: (StructureTarget, _in_scope),
     Permission.LOCK_ACCOUNT: (AccountTarget, _owns_account),
     Permission.EDIT_ACCOUNT: (AccountTarget, _owns_account),

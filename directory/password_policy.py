@@ -90,7 +90,7 @@ def check(password: str, insisted: PasswordPolicy) -> None:
     if _is_expected(folded, insisted.words):
         raise DirectoryError(
             "password made of expected words",
-            public="Le mot de passe ne doit pas être fait de votre nom, de votre adresse e-mail "
+            public="Le mot de passe ne doit pas être fait de votre nom, de votre adresse mail "
             "ou de votre structure, ni de mots attendus ici "
             "(nom de l'organisme ou du portail, « mot de passe », « bienvenue »…).",
         )

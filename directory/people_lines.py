@@ -108,7 +108,8 @@ class PersonLine:
     """A person, with what lies within the actor's scope.
 
     ``state`` and ``activity`` as in :mod:`directory.states`; ``invitation``: *mail non remis*,
-    *jamais connecté* or empty.
+    *jamais connecté* or empty. Of somebody who confirmed none of those memberships ``state`` is *à
+    confirmer*, and the other three are empty.
     """
 
     subject_id: str
@@ -124,7 +125,10 @@ class PersonLine:
 
 @dataclass(frozen=True, slots=True)
 class MemberLine:
-    """A membership; ``membership_id`` is its public one."""
+    """A membership; ``membership_id`` is its public one.
+
+    ``state`` is *à confirmer* while this membership is, since the account's may not be seen.
+    """
 
     membership_id: str
     subject_id: str

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Executable, FromClause, Row, Select, Subqu
 from directory.people_lines import SIZES, Count
 from directory.people_order import LINE, Order
 from directory.people_statements import (
-    BUCKETS,
+    UNSEEN,
     Wanted,
     count,
     counted,
@@ -21,7 +21,7 @@ from directory.people_statements import (
     people_whole,
     some,
 )
-from directory.states import LONG_AGO, activity
+from directory.states import LONG_AGO
 from directory.validity import ACCOUNT, MEMBERSHIP
 from idp.cursors import Cursors
 from idp.errors import DirectoryError
@@ -42,7 +42,7 @@ class Listing:
     ``name`` tells it from every other list of every other person: its cursors are good for it
     alone. Of ``people``, or of lines; with ``role_id`` of those that hold it, ``columns`` may tell
     how. ``looked_at``: so many lines are counted. ``few``: there is not much of it. ``bucketed``:
-    sorted by the last sign-in first, which is among the columns.
+    sorted by the last sign-in first.
     """
 
     name: str
@@ -112,9 +112,12 @@ class _Place:
 
 _START = _Place(_FORWARDS, None, 1)
 
+_Found = tuple[str | None, Row[Any]]
+"""A row, and of a list that is sorted by the last sign-in the bucket in which it stands."""
+
 
 class Pager:
-    """Reads pages: a list in one statement or three, by the last sign-in thrice as many."""
+    """Reads pages: a list in one statement or three, by the last sign-in four times as many."""
 
     def __init__(self, core: "Core") -> None:
         self._core = core
@@ -153,13 +156,13 @@ class Pager:
         has_before = more if backwards else place.key is not None
         has_after = bool(rows) if backwards else more
         return Rows(
-            rows=rows,
+            rows=[row for _, row in rows],
             total=total,
             first=first,
-            before=self._seal(listing, _BACKWARDS, rows[0], max(1, first - size), now)
+            before=self._seal(listing, _BACKWARDS, rows[0], max(1, first - size))
             if has_before and rows
             else None,
-            after=self._seal(listing, _FORWARDS, rows[-1], first + len(rows), now)
+            after=self._seal(listing, _FORWARDS, rows[-1], first + len(rows))
             if has_after
             else None,
         )
@@ -173,7 +176,7 @@ class Pager:
 
     def _counted(
         self, listing: Listing, place: _Place, size: int, now: datetime
-    ) -> tuple[tuple[int, int], tuple[Sequence[Row[Any]], bool] | None]:
+    ) -> tuple[tuple[int, int], tuple[Sequence[_Found], bool] | None]:
         """:meth:`count`; and the page, where all that was counted is all that there is."""
         if not listing.at_once:
             return self.count(listing, now), None
@@ -185,23 +188,23 @@ class Pager:
         numbers = (rows[0].found, rows[0].whose) if rows else self.count(listing, now)
         if numbers[0] >= listing.looked_at:
             return numbers, None
-        page = rows[:size]
+        page = [(None, row) for row in rows[:size]]
         return numbers, (page[::-1] if backwards else page, len(rows) > size)
 
     def _rows(
         self, listing: Listing, place: _Place, size: int, now: datetime
-    ) -> tuple[Sequence[Row[Any]], bool]:
+    ) -> tuple[Sequence[_Found], bool]:
         """At most ``size`` rows in the list's order, and whether there are more that way."""
         backwards = place.way == _BACKWARDS
         order = listing.order.reversed() if backwards else listing.order
-        found: list[Row[Any]] = []
+        found: list[_Found] = []
         for bucket, key in self._buckets(listing, order, place.key):
             wanted = replace(listing.wanted, bucket=bucket)
             most = size + 1 - len(found)
-            if order.by_account and not listing.few and not wanted.by_name:
-                found.extend(self._walked(listing, wanted, order, key, most, now))
-            else:
-                found.extend(self._gathered(listing, wanted, order, key, most, now))
+            few = listing.few or bucket == UNSEEN
+            walks = order.by_account and not few and not wanted.by_name
+            read = self._walked if walks else self._gathered
+            found.extend((bucket, row) for row in read(listing, wanted, order, key, most, now))
             if len(found) > size:
                 break
         page = found[:size]
@@ -272,7 +275,7 @@ class Pager:
         """What to read one after the other, and behind which key."""
         if not listing.bucketed:
             return ((None, key),)
-        buckets = BUCKETS[::-1] if order.descending else BUCKETS
+        buckets = listing.wanted.buckets[:: -1 if order.descending else 1]
         if key is None:
             return tuple((bucket, None) for bucket in buckets)
         first, *rest = buckets[buckets.index(key[0]) :]
@@ -285,10 +288,7 @@ class Pager:
         way, first, *key = opened
         return _Place(way, tuple(key), first)
 
-    def _seal(self, listing: Listing, way: str, row: Row[Any], first: int, now: datetime) -> str:
-        return self._cursors.seal([way, first, *self._key(listing, row, now)], listing.name)
-
-    @staticmethod
-    def _key(listing: Listing, row: Row[Any], now: datetime) -> list[Any]:
-        key = list(row[-len(listing.order.key) :])
-        return [activity(row.last_sign_in_at, now), *key] if listing.bucketed else key
+    def _seal(self, listing: Listing, way: str, found: _Found, first: int) -> str:
+        bucket, row = found
+        key = [*([bucket] if listing.bucketed else ()), *row[-len(listing.order.key) :]]
+        return self._cursors.seal([way, first, *key], listing.name)

@@ -54,6 +54,7 @@ class Resolver:
             identifier=criteria.identifier,
             state=_state(criteria.state),
             role_ids=role_ids,
+            sees_all=actor.everywhere,
         )
 
     def structure(self, actor: Actor, code: str) -> tuple[int, str]:
@@ -70,7 +71,7 @@ class Resolver:
     def in_mandates(self, actor: Actor, application_id: int, text: str) -> Wanted:
         """What ``text`` finds where the actor's mandates cover an application. One statement."""
         within = self._located(Within.reach(actor, application_id))
-        return Wanted(within, words_of(text))
+        return Wanted(within, words_of(text), sees_all=actor.everywhere)
 
     def _located(self, within: Within) -> Within:
         """With the structures looked up, if they are not too many to be told one by one."""

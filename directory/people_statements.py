@@ -8,7 +8,7 @@ A page is found by its keys alone (:mod:`directory.people_order`), then its own 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -46,7 +46,11 @@ _STRUCTURE_2 = STRUCTURE.alias("other_structure")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which memberships, of whom: everything resolved, nothing left to decide."""
+    """Which memberships, of whom: everything resolved, nothing left to decide.
+
+    ``sees_all``: who asks may see the state of every account; else only what its person confirmed
+    is found by that state, or sorted by its last sign-in.
+    """
 
     within: Within
     words: tuple[str, ...] = ()
@@ -57,6 +61,23 @@ class Wanted:
     state: State | None = None
     role_ids: tuple[int, ...] | None = None
     bucket: str | None = field(default=None, kw_only=True)
+    sees_all: bool = field(kw_only=True)
+
+    @property
+    def confirmed(self) -> bool | None:
+        """Whether the membership must be confirmed, or must not; None: either will do."""
+        if self.sees_all:
+            return None
+        if self.bucket == UNSEEN:
+            return False
+        by_state = self.state not in {None, State.SUSPENDED}
+        return True if by_state or self.bucket is not None else None
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """In ascending order; sorting by the last sign-in goes through them, each by name."""
+        seen = (NEVER, LONG, RECENT)
+        return seen if self.sees_all or self.confirmed else (*seen, UNSEEN)
 
     @property
     def by_name(self) -> bool:
@@ -75,7 +96,7 @@ class Wanted:
                 found.append(_holds(column, text))
         if self.state is not None:
             found.extend(_of_state(account, self.state))
-        if self.bucket is not None:
+        if self.bucket not in {None, UNSEEN}:
             found.append(_in_bucket(account, self.bucket))
         return found
 
@@ -90,6 +111,9 @@ class Wanted:
             found.append(_holds(membership.c.identifier_key, identifier))
         if self.state is State.SUSPENDED:
             found.append(membership.c.suspended)
+        if self.confirmed is not None:
+            waits = membership.c.confirmed_at.is_(None)
+            found.append(~waits if self.confirmed else waits)
         if self.role_ids is not None:
             held = select(ASSIGNMENT.c.membership_id).where(ASSIGNMENT.c.role_id.in_(self.role_ids))
             found.append(membership.c.id.in_(held))
@@ -135,8 +159,8 @@ def _in_bucket(account: FromClause, bucket: str) -> ColumnElement[bool]:
     return account.c.last_sign_in_at > LONG_AGO
 
 
-BUCKETS = (NEVER, LONG, RECENT)
-"""In ascending order; sorting by the last sign-in goes through them, each sorted by name."""
+UNSEEN = "unseen"
+"""The bucket of those whose last sign-in the reader may not know."""
 
 
 def people(
@@ -145,6 +169,8 @@ def people(
     """Accounts with a wanted membership; sorted by structure each stands at his first one."""
     if order.by_account:
         where = [*wanted.of_account(account), _has_wanted(wanted, account)]
+        if wanted.bucket == UNSEEN:
+            where.append(~_has_confirmed(wanted, account))
         return select(*columns).select_from(account).where(*where)
     source = ACCOUNT.join(MEMBERSHIP, MEMBERSHIP.c.account_id == ACCOUNT.c.id).join(
         STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id
@@ -284,6 +310,24 @@ def _has_wanted(wanted: Wanted, account: FromClause) -> ColumnElement[bool]:
         .where(*wanted.of_membership(), *wanted.within.conditions())
     )
     return account.c.id.in_(found)
+
+
+def _has_confirmed(wanted: Wanted, account: FromClause) -> ColumnElement[bool]:
+    """The person, of whom a wanted membership is not confirmed, has another one that is."""
+    either = replace(wanted, bucket=None)
+    return (
+        select(literal(1))
+        .select_from(_MEMBERSHIP_2)
+        .join(_STRUCTURE_2, _STRUCTURE_2.c.id == _MEMBERSHIP_2.c.structure_id)
+        .where(
+            _MEMBERSHIP_2.c.account_id == account.c.id,
+            _MEMBERSHIP_2.c.confirmed_at.is_not(None),
+            *either.of_membership(_MEMBERSHIP_2),
+            *either.within.conditions(_MEMBERSHIP_2, _STRUCTURE_2),
+        )
+        .correlate(account)
+        .exists()
+    )
 
 
 def _stands_earlier(wanted: Wanted) -> ColumnElement[bool]:

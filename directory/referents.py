@@ -21,6 +21,7 @@ from directory.validity import (
     membership_known,
     within_dates,
 )
+from idp.names import full_name
 from idp.settings import Organization
 from idp.types import Referent
 
@@ -125,8 +126,9 @@ def nearest_first(rows: Iterable[ReferentRow]) -> tuple[Referent, ...]:
         if row.account_id is None or row.path is None or row.root is None or row.mail is None:
             continue
         distance = row.path.count("/") - row.root.count("/")
-        referent = Referent(display_name=f"{row.given_name} {row.sn}", mail=row.mail)
-        entry = (distance, search_key(row.sn or "", row.given_name or ""), referent)
+        given_name, sn = row.given_name or "", row.sn or ""
+        referent = Referent(display_name=full_name(given_name, sn), mail=row.mail)
+        entry = (distance, search_key(sn, given_name), referent)
         if row.account_id not in found or distance < found[row.account_id][0]:
             found[row.account_id] = entry
     ordered = sorted(found.values(), key=lambda entry: (entry[0], entry[1], entry[2].mail))

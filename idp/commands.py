@@ -31,7 +31,7 @@ def register(group: click.Group) -> None:
 @click.pass_obj
 @outside_unit_of_work
 def worker(cli: Cli, once: bool) -> None:  # noqa: FBT001 - click
-    """Envoyer les courriels, sceller le journal, purger (jusqu'à SIGTERM)."""
+    """Envoyer les mails, sceller le journal, purger (jusqu'à SIGTERM)."""
     log.configure(demonstration=cli.settings.demonstration)
     jobs = [job for name in cli.settings.jobs for job in plugin("idp.jobs", name)(cli.services)]
     Worker(cli.services, jobs).run(once=once)
@@ -184,8 +184,8 @@ CHECKS: dict[str, Callable[[Cli], str | None]] = {
     "secret du serveur": _check_secret,
     "base de données": _check_database,
     "clé de signature": _check_keys,
-    "courriels": _check_mail,
-    "textes des courriels": _check_mail_texts,
+    "mails": _check_mail,
+    "textes des mails": _check_mail_texts,
     "annuaire": _check_directory,
     "tâches de fond": _check_jobs,
     "pages et identité visuelle": _check_pages,

@@ -217,7 +217,7 @@ class AuthenticationFailed(ConvergencesError):
 
     code = "authentication-failed"
     http_status = 400
-    public_text = "Adresse e-mail ou mot de passe incorrect."
+    public_text = "Adresse mail ou mot de passe incorrect."
 
     def __init__(
         self, cause: str = "", *, public: str | None = None, subject_id: str | None = None

@@ -27,8 +27,8 @@ def changes(
 ) -> tuple[Change, ...]:
     """The events of these codes within reach, the latest first, ``most`` at the most.
 
-    ``about`` a person: his alone, and also what happened to his account in no structure; without
-    it, what happened in structures alone. ``before``: when the last one of the page before
+    ``about`` a person: his alone, and as it says also what happened to his account in no structure;
+    without it, what happened in structures alone. ``before``: when the last one of the page before
     happened, and its number. One statement, and none where nothing is within reach.
     """
     if not codes or (about is None and not reaches):
@@ -54,7 +54,8 @@ def _of_person(about: About, concerns: ColumnElement[bool]) -> ColumnElement[boo
     by_others = or_(
         _event.c.code.not_in(sorted(about.unless_own)), _event.c.actor != about.subject_id
     )
-    return and_(_event.c.subject_id == about.subject_id, by_others, or_(nowhere, concerns))
+    told = or_(nowhere, concerns) if about.account else concerns
+    return and_(_event.c.subject_id == about.subject_id, by_others, told)
 
 
 def _within(reach: Reach) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from idp.mail_desk import MailPage, MailSlip
 
 @click.group(name="mail")
 def mail_group() -> None:
-    """Les courriels qui attendent, sont partis ou n'ont pas été remis."""
+    """Les mails qui attendent, sont partis ou n'ont pas été remis."""
 
 
 @mail_group.command(name="list")
@@ -23,10 +23,10 @@ def mail_group() -> None:
 @click.pass_obj
 @outside_unit_of_work
 def list_mails(cli: Cli, state: str | None, recipient: str, before: int | None) -> None:
-    """Montrer cinquante courriels, les plus récents d'abord (jamais leur texte)."""
+    """Montrer cinquante mails, les plus récents d'abord (jamais leur texte)."""
     wanted = None if state is None else MailState(state)
     page = cli.services.mails.page(wanted, before=before, recipient=recipient)
-    text = "\n".join(_line(mail) for mail in page.mails) or "Aucun courriel."
+    text = "\n".join(_line(mail) for mail in page.mails) or "Aucun mail."
     if page.older is not None:
         text += f"\nPlus anciens : --before {page.older}"
     cli.say(text, _data(page))
@@ -37,20 +37,20 @@ def list_mails(cli: Cli, state: str | None, recipient: str, before: int | None) 
 @click.option("--dead", is_flag=True, help="Tous ceux qui n'ont pas été remis et le peuvent.")
 @click.pass_obj
 def retry(cli: Cli, numbers: tuple[int, ...], dead: bool) -> None:  # noqa: FBT001 - click
-    """Envoyer de nouveau des courriels."""
+    """Envoyer de nouveau des mails."""
     chosen = list(numbers) if numbers or not dead else _all_dead(cli)
     if not chosen and not dead:
         raise click.UsageError("donnez des numéros (convergences mail list) ou --dead")
     sent = [cli.services.mails.send_again(number) for number in chosen]
     text = "\n".join(f"{mail.id}  {mail.recipient}  part de nouveau" for mail in sent)
-    cli.say(text or "Aucun courriel à envoyer de nouveau.", {"retried": chosen})
+    cli.say(text or "Aucun mail à envoyer de nouveau.", {"retried": chosen})
 
 
 @mail_group.command(name="abandon")
 @click.argument("numbers", metavar="NUMÉRO…", nargs=-1, type=int, required=True)
 @click.pass_obj
 def abandon(cli: Cli, numbers: tuple[int, ...]) -> None:
-    """Ne plus envoyer des courriels, et effacer leur texte."""
+    """Ne plus envoyer des mails, et effacer leur texte."""
     left = [cli.services.mails.abandon(number) for number in numbers]
     text = "\n".join(f"{mail.id}  {mail.recipient}  abandonné" for mail in left)
     cli.say(text, {"abandoned": list(numbers)})

@@ -129,7 +129,7 @@ class MailDesk:
             if not mail.resendable:
                 raise DirectoryError(
                     f"mail {mail_id} has no text any more",
-                    public="Ce courriel contenait un lien personnel : son texte n'est pas "
+                    public="Ce mail contenait un lien personnel : son texte n'est pas "
                     "conservé. La personne peut demander un nouveau lien.",
                 )
             return self._change(
@@ -155,14 +155,14 @@ class MailDesk:
         # The worker keeps the row for as long as a conversation with the mail server lasts.
         found = self._db.rows(one.with_for_update(skip_locked=True), {"id": mail_id})
         if not found and self._db.rows(one, {"id": mail_id}):
-            raise _refused(mail_id, "Ce courriel est en cours d'envoi.")
+            raise _refused(mail_id, "Ce mail est en cours d'envoi.")
         if not found:
-            raise NotFound(f"mail {mail_id}", public="Ce courriel n'existe pas ou plus.")
+            raise NotFound(f"mail {mail_id}", public="Ce mail n'existe pas ou plus.")
         mail = _slip(found[0])
         if mail.state is MailState.SENT:
-            raise _refused(mail_id, "Ce courriel est déjà parti.")
+            raise _refused(mail_id, "Ce mail est déjà parti.")
         if mail.state is MailState.ABANDONED:
-            raise _refused(mail_id, "Ce courriel a déjà été abandonné.")
+            raise _refused(mail_id, "Ce mail a déjà été abandonné.")
         return mail
 
     def _change(self, mail: MailSlip, code: str, **values: object) -> MailSlip:

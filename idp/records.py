@@ -34,12 +34,14 @@ class Reach:
 class About:
     """Of which person changes are read; ``since``: of his account, in no structure, none older.
 
-    ``unless_own``: codes of which only what others did to him is told.
+    ``account`` False: of his account nothing at all. ``unless_own``: codes of which only what
+    others did to him is told.
     """
 
     subject_id: str
     since: datetime | None = None
     unless_own: Collection[str] = ()
+    account: bool = True
 
 
 class Change(NamedTuple):

@@ -238,11 +238,6 @@ class Subject:
     password_changed_at: datetime | None = None
     photo: str | None = None
 
-    @property
-    def display_name(self) -> str:
-        """``Prénom Nom``, as attributes and pages show it."""
-        return f"{self.given_name} {self.sn}"
-
 
 @dataclass(frozen=True, slots=True)
 class HeldRole:
@@ -278,7 +273,7 @@ class Entitlement:
 
     @property
     def display_name(self) -> str:
-        """``Prénom Nom``."""
+        """``Prénom Nom``, as attributes tell it."""
         return f"{self.given_name} {self.sn}"
 
 

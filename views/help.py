@@ -16,7 +16,7 @@ FOR_ALL = {
     "personal_data": "Données personnelles",
     "legal": "Mentions légales",
     "site_map": "Plan du site",
-    "demo_mails": "Courriels de la démonstration",
+    "demo_mails": "Mails de la démonstration",
 }
 FOR_STRANGERS = {
     "sign_in": "Se connecter",

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from idp.log import logger
 from idp.mail import MailText
+from idp.names import full_name
 from idp.settings import Settings
 from views import mail_overrides, mail_parameters
 from views.mail_overrides import CLOSING, OwnText
@@ -99,6 +100,7 @@ def environment(settings: Settings) -> Environment:
         organization=settings.organization,
         portal_url=settings.public_url,
         closing="",
+        full_name=full_name,
         colors={
             "light": readable(color, LIGHT_SURFACE, towards=BLACK),
             "dark": readable(color, DARK_SURFACE, towards=WHITE),

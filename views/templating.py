@@ -13,6 +13,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 from pyramid.config import Configurator
 
+from idp import names
 from idp.request import Request
 from idp.settings import Organization
 from idp.types import Subject
@@ -36,6 +37,18 @@ class Counted(Protocol):
         """Whether that is all."""
 
 
+class Named(Protocol):
+    """A person, of whichever list or sheet."""
+
+    @property
+    def given_name(self) -> str:
+        """As recorded."""
+
+    @property
+    def sn(self) -> str:
+        """As recorded."""
+
+
 class Icons:
     """Our own line drawings, put into the page itself so that they take the text's colour."""
 
@@ -51,9 +64,9 @@ class Icons:
         return next(known, self._drawings[GENERIC_ICON])
 
 
-def full_name(subject: Subject) -> str:
-    """``Prénom NOM``, as the guides write a person."""
-    return f"{subject.given_name} {subject.sn.upper()}"
+def full_name(person: Named) -> str:
+    """``Prénom NOM``."""
+    return names.full_name(person.given_name, person.sn)
 
 
 def initials(subject: Subject) -> str:
@@ -104,6 +117,7 @@ def furnish(
 
     filters: dict[str, Callable[..., str]] = {
         "full_name": full_name,
+        "of": names.of,
         "initials": initials,
         "photo_path": photo_path,
         "thousands": thousands,

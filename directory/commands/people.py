@@ -11,10 +11,12 @@ from directory.authorisation import OPERATOR
 from directory.commands.options import services_of
 from directory.search import mail_key
 from directory.services.accounts import Person
+from directory.services.binned import MembershipInBin
 from directory.services.returning import InBin
 from directory.services.sheets import AccountSheet
 from idp.cli import outside_unit_of_work
 from idp.errors import AlreadyExists, DirectoryError
+from idp.names import full_name
 
 if TYPE_CHECKING:
     from idp.cli import Cli
@@ -112,7 +114,7 @@ def account_add(
             accept_generic=True,
             no_mail=no_mail,
         )
-    except InBin as error:
+    except (InBin, MembershipInBin) as error:
         remedy = f"« convergences account restore {mail_key(email)} »"
         raise AlreadyExists(error.cause, public=f"{error.public} Tapez {remedy}.") from error
     what = "Compte créé" if added.created else "Rattachement ajouté au compte"
@@ -178,7 +180,7 @@ def account_show(cli: "Cli", email: str) -> None:
 
 
 def _sheet_text(sheet: AccountSheet) -> str:
-    lines = [f"{sheet.given_name} {sheet.sn} <{sheet.mail}> : {sheet.state}"]
+    lines = [f"{full_name(sheet.given_name, sheet.sn)} <{sheet.mail}> : {sheet.state}"]
     for membership in sheet.memberships:
         lines.append(f"  {membership.label_path} ({membership.state})")
         lines.extend(

@@ -119,6 +119,7 @@ class Membership(Base):
             "structure_id",
             "account_id",
             "id",
+            "confirmed_at",
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
         ),

@@ -19,6 +19,7 @@ from idp.asking import OwnRequest, Requestable, RequestState, Workplace
 from idp.context import origin
 from idp.db import Database
 from idp.errors import AlreadyAnswered, AlreadyExists, NotFound, TooMany
+from idp.names import full_name
 from idp.purge import delete_in_chunks
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class AccessRequests:
                 state=RequestState(row.state),
                 created_at=row.created_at,
                 answered_at=row.answered_at,
-                answered_by=f"{row.given_name} {row.sn}" if row.sn else "",
+                answered_by=full_name(row.given_name, row.sn) if row.sn else "",
                 answer=row.answer or "",
             )
             for row in self._core.db.rows(asking.OWN, values)
@@ -186,7 +187,7 @@ class AccessRequests:
         rows = self._core.db.rows(OF_MEMBERSHIP, values)
         found = nearest_first(ReferentRow._make(row) for row in rows)
         parameters = {
-            "name": f"{person.given_name} {person.sn}",
+            "name": full_name(person.given_name, person.sn),
             "mail": person.mail,
             "structure": offer.label_path,
             "application": offer.label,
@@ -259,7 +260,7 @@ def require_pending(session: Session, request: AccessRequest, zone: ZoneInfo) ->
     if request.answered_at is None:
         return
     answerer = session.scalar(select(Account).where(Account.subject_id == request.answered_by))
-    by = f" par {answerer.given_name} {answerer.sn}" if answerer else ""
+    by = f" par {full_name(answerer.given_name, answerer.sn)}" if answerer else ""
     at = request.answered_at.astimezone(zone)
     raise AlreadyAnswered(
         f"request {request.public_id} is {request.state}",

@@ -21,7 +21,8 @@ from directory.models import Account, Membership, Structure
 from directory.search import mail_key
 from directory.services import account_state
 from directory.services.account_password import policy_for, policy_of, store, tell_changed
-from directory.services.bin import BIN_PERIOD, purge_account
+from directory.services.bin import purge_account
+from directory.services.binned import BIN_PERIOD
 from directory.services.lookup import (
     account_by_mail,
     account_target,
@@ -38,7 +39,13 @@ from directory.services.memberships import (
 from directory.services.reserved import require_free
 from directory.services.returning import known_account, out_of_bin
 from directory.services.sheets import AccountSheet, sheet
-from directory.services.texts import clean_mail, clean_text, generic_warning, is_generic
+from directory.services.texts import (
+    clean_mail,
+    clean_text,
+    generic_warning,
+    is_generic,
+    require_deliverable,
+)
 from idp.errors import AlreadyExists, DirectoryError
 from idp.passwords import Passwords
 
@@ -105,6 +112,7 @@ class Accounts:
                 command line.
             InBin: the account is in the bin, from which the actor may restore it.
             AlreadyExists: the account is already in this structure, or the address is reserved.
+            MembershipInBin: it was until less than 20 days ago.
             DirectoryError: a text or the password is wrong, or the address is generic and that
                 was not accepted.
         """
@@ -115,7 +123,7 @@ class Accounts:
             plan = self._plan(
                 session, actor, person, structure, accept_generic=accept_generic, lock=True
             )
-            account = plan.account or self._create(session, person, plan)
+            account = plan.account or self._create(session, actor, person, plan)
             membership = self._join(session, actor, account, plan.where, person.fields)
             # Somebody who is known keeps the password that he chose.
             if plan.account is None and password is not None and hashed is not None:
@@ -227,7 +235,8 @@ class Accounts:
         mail = clean_mail(person.mail)
         account = known_account(session, actor, mail, self._core.clock.now(), lock=lock)
         if account is None:
-            require_free(session, mail, self._core.clock.now())
+            require_deliverable(mail)
+            require_free(self._core, session, actor, mail)
         else:
             require(actor, Permission.ADD_MEMBERSHIP, MembershipTarget(account.id, where.path))
         generic = is_generic(mail)
@@ -235,7 +244,7 @@ class Accounts:
             raise DirectoryError(f"generic address {mail}", public=generic_warning(mail))
         return _Plan(where, account, mail, generic)
 
-    def _create(self, session: Session, person: Person, plan: "_Plan") -> Account:
+    def _create(self, session: Session, actor: Actor, person: Person, plan: "_Plan") -> Account:
         mail, now = plan.mail, self._core.clock.now()
         sn = clean_text(person.sn, "Nom", 100)
         given_name = clean_text(person.given_name, "Prénom", 100)
@@ -254,7 +263,7 @@ class Accounts:
                 f"{mail} was created meanwhile", public=f"Un compte a déjà l'adresse {mail}."
             ) from error
         # Again: it may have been waiting for the transaction that replaced this very address.
-        require_free(session, mail, now, account=account)
+        require_free(self._core, session, actor, mail, account=account)
         self._core.audit.record(
             "account.created",
             subject_id=account.subject_id,

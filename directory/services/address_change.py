@@ -28,9 +28,9 @@ from directory.services.lookup import (
     may_know,
 )
 from directory.services.password_mails import PasswordMails
-from directory.services.reserved import refusal, require_free
+from directory.services.reserved import require_free, withheld
 from directory.services.sheets import PersonSheet, Sheets
-from directory.services.texts import clean_mail, generic_warning, is_generic
+from directory.services.texts import clean_mail, generic_warning, is_generic, require_deliverable
 from directory.validity import ADDRESS_CHANGE, why_unusable
 from idp.context import origin
 from idp.errors import AlreadyExists, DirectoryError, NotAllowed, StaleEdit
@@ -139,8 +139,11 @@ class AddressChanges:
             raise GenericAddress(f"generic address {new}", public=generic_warning(new))
         known = any_account_by_mail(session, new)
         if known is not None:
-            raise _taken(new) if may_know(session, actor, known) else refusal(new, "in a bin")
-        require_free(session, new, self._core.clock.now(), account=account)
+            if may_know(session, actor, known):
+                raise _taken(new)
+            raise withheld(self._core, new, "in a bin")
+        require_deliverable(new)
+        require_free(self._core, session, actor, new, account=account)
         return new
 
     def _remember(self, session: Session, account: Account) -> str:

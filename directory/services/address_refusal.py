@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from directory.models import Account, AddressChange
 from directory.services.account_password import end_links
 from idp.errors import LinkRefused
+from idp.names import full_name
 from idp.sessions.tokens import hashed
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class AddressRefusals:
                 "mail": account.mail,
                 "old_mail": change.old_mail,
                 "changed_at": change.changed_at.astimezone(core.settings.organization.time_zone),
-                "changed_by": f"{by.given_name} {by.sn.upper()}" if by else "",
+                "changed_by": full_name(by.given_name, by.sn) if by else "",
                 "url": core.settings.url(f"/aia/utilisateurs/{account.subject_id}"),
             },
         )

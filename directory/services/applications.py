@@ -8,7 +8,7 @@ from sqlalchemy import select
 from directory.authorisation import Actor, ApplicationTarget, Permission, require
 from directory.models import Application, Role
 from directory.services.lookup import application_by_code
-from directory.services.texts import clean_code, clean_text
+from directory.services.texts import clean_code, clean_text, optional_text
 from idp.errors import AlreadyExists, DirectoryError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Applications:
             application = Application(
                 code=clean,
                 label=clean_text(label, "Libellé", 200),
-                description=clean_text(description, "Description", 500) if description else "",
+                description=optional_text(description, "Description", 500) or "",
                 icon=icon,
                 start_url=url,
                 single_role=single_role,
@@ -85,7 +85,7 @@ class Applications:
             NotAllowed: not the correspondant.
             DirectoryError: it would close before it opens, or the message is too long.
         """
-        said = clean_text(message, "Message", 500) if message else None
+        said = optional_text(message, "Message", 500)
         if opens_at is not None and closes_at is not None and closes_at <= opens_at:
             raise DirectoryError(
                 "dates in the wrong order", public="La fermeture doit suivre l'ouverture."

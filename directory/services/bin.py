@@ -1,7 +1,7 @@
 """The bin: what is deleted stays there for 20 days, and can be taken out again."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
@@ -11,6 +11,7 @@ from directory.authorisation import Actor, Permission, may, require
 from directory.models import Account, Membership
 from directory.search import mail_key
 from directory.services.account_password import end_links
+from directory.services.binned import BIN_PERIOD
 from directory.services.fates import Fate, deletion, facts_of
 from directory.services.lookup import (
     account_by_mail,
@@ -27,7 +28,6 @@ from idp.errors import DirectoryError, NotAllowed, NotFound, StaleEdit
 if TYPE_CHECKING:
     from idp.services import Core
 
-BIN_PERIOD = timedelta(days=20)
 PURGE_BATCH = 200
 
 
@@ -102,8 +102,12 @@ class Bin:
                 raise NotFound(f"account {mail!r}", public=f"Aucun compte n'a l'adresse {mail}.")
             return self._restore(session, actor, account)
 
-    def restore_subject(self, actor: Actor, subject_id: str) -> Removal:
+    def restore_subject(
+        self, actor: Actor, subject_id: str, *, structure: str | None = None
+    ) -> Removal:
         """The same for the account that other rooms know by this id.
+
+        ``structure``: a code; of a living account the membership of this one comes back, no other.
 
         Raises:
             NotFound: nothing of it is in the bin, or the actor could not have deleted it: alike.
@@ -114,7 +118,7 @@ class Bin:
             account = session.scalar(locking(statement))
             try:
                 if account is not None:
-                    return self._restore(session, actor, account)
+                    return self._restore(session, actor, account, structure)
             except (NotFound, NotAllowed):
                 account = None
             raise NotFound(
@@ -123,9 +127,13 @@ class Bin:
                 "entre-temps, ou seul le correspondant peut le restaurer.",
             )
 
-    def _restore(self, session: Session, actor: Actor, account: Account) -> Removal:
+    def _restore(
+        self, session: Session, actor: Actor, account: Account, structure: str | None = None
+    ) -> Removal:
         if account.deleted_at is None:
-            return self._restore_memberships(session, actor, account)
+            return self._restore_memberships(session, actor, account, structure)
+        if structure is not None:
+            raise NotFound(f"account {account.id} went into the bin as a whole")
         return self._restore_account(session, actor, account, account.deleted_at)
 
     def purge(self) -> int:
@@ -184,12 +192,18 @@ class Bin:
         self._bring_back(memberships)
         return Removal(_named(actor, memberships), account=True)
 
-    def _restore_memberships(self, session: Session, actor: Actor, account: Account) -> Removal:
+    def _restore_memberships(
+        self, session: Session, actor: Actor, account: Account, structure: str | None
+    ) -> Removal:
         now = self._core.clock.now()
         since = now - BIN_PERIOD
         binned = _binned_memberships(session, account, since)
         memberships = [
-            each for each in binned if each.deleted_at != since and _may_remove(actor, each)
+            each
+            for each in binned
+            if each.deleted_at != since
+            and structure in {None, each.structure.code}
+            and _may_remove(actor, each)
         ]
         if not memberships:
             raise NotFound(

@@ -12,7 +12,7 @@ from directory.authorisation import AccountTarget, Actor, MembershipTarget, Perm
 from directory.people_lines import COUNTED, SIZES, Count, Page
 from directory.people_statements import count, words_of
 from directory.scope import visible_to
-from directory.services.bin import BIN_PERIOD
+from directory.services.binned import BIN_PERIOD
 from directory.services.fates import OWN, why_not
 from directory.services.lookup import account_targets
 from directory.validity import ACCOUNT, MEMBERSHIP, STRUCTURE
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _AFTER, _BEFORE = "after", "before"
 _GONE = func.max(MEMBERSHIP.c.deleted_at)
 _DAY = timedelta(days=1)
+_LIVES = ACCOUNT.c.deleted_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class BinList:
     def _wanted(self, actor: Actor, text: str, now: datetime) -> Select[Any]:
         """One row an account: what went with it, or, of a living one, what went without it."""
         words = (MEMBERSHIP.c.search_key.contains(word, autoescape=True) for word in words_of(text))
+        # That an account is here is a state of it, which a membership unconfirmed does not show.
+        shown = () if actor.everywhere else (or_(_LIVES, MEMBERSHIP.c.confirmed_at.is_not(None)),)
         return (
             select(
                 ACCOUNT.c.id,
@@ -118,7 +121,7 @@ class BinList:
             .join(ACCOUNT, ACCOUNT.c.id == MEMBERSHIP.c.account_id)
             .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
             .where(MEMBERSHIP.c.deleted_at > now - BIN_PERIOD, _restorable(), visible_to(actor))
-            .where(*words)
+            .where(*shown, *words)
             .group_by(ACCOUNT.c.id)
         )
 
@@ -163,7 +166,7 @@ class BinList:
 
 
 def _restorable() -> ColumnElement[bool]:
-    return or_(ACCOUNT.c.deleted_at.is_(None), ACCOUNT.c.deleted_at == MEMBERSHIP.c.deleted_at)
+    return or_(_LIVES, ACCOUNT.c.deleted_at == MEMBERSHIP.c.deleted_at)
 
 
 def _rows(

@@ -15,7 +15,7 @@ from directory.authorisation import Actor, Permission, may
 from directory.models import BulkAction
 from directory.models.bulk import BulkItem
 from directory.scope import visible_to
-from directory.services.fates import ANNOUNCED, AccountFacts, Fate, deletion, why_not
+from directory.services.fates import ANNOUNCED, AccountFacts, Fate, deletion, why_no_mail, why_not
 from directory.validity import MEMBERSHIP, STRUCTURE, table
 
 LATEST = 20
@@ -26,7 +26,6 @@ SHOWN = 200
 ALREADY_LOCKED = "Ce compte est déjà verrouillé."
 NOT_LOCKED = "Ce compte n'est pas verrouillé."
 HAS_SIGNED_IN = "Cette personne s'est déjà connectée : ce mail ne lui servirait plus."
-UNUSABLE = "Ce compte est verrouillé, ou hors de ses dates de validité."
 
 _items = table(BulkItem)
 
@@ -155,7 +154,7 @@ def _refusal(actor: Actor, action: Action, facts: AccountFacts) -> str:
             return why_not(actor, facts.target)
         if facts.signed_in:
             return HAS_SIGNED_IN
-        return "" if facts.usable else UNUSABLE
+        return why_no_mail(actor, facts.target, locked=facts.locked, usable=facts.usable)
     if not may(actor, Permission.LOCK_ACCOUNT, facts.target):
         return why_not(actor, facts.target)
     if action is Action.LOCK:

@@ -24,7 +24,12 @@ from directory.search import search_key
 from directory.services.accounts import Accounts, Added, Person
 from directory.services.administered import Administered, AdministeredApplication, RoleRef
 from directory.services.assignments import Assignments, Grant
-from directory.services.bin import BIN_PERIOD
+from directory.services.binned import (
+    BIN_PERIOD,
+    BinnedMembership,
+    require_room,
+    restorable,
+)
 from directory.services.lookup import (
     account_target,
     any_account_by_mail,
@@ -32,9 +37,10 @@ from directory.services.lookup import (
 )
 from directory.services.people_now import lock_person
 from directory.services.reserved import require_free
-from directory.services.texts import clean_mail, is_generic
+from directory.services.texts import clean_mail, is_generic, require_deliverable
 from directory.validity import MEMBERSHIP, STRUCTURE, structure_open
 from idp.errors import StaleEdit, TooMany
+from idp.names import full_name
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -132,9 +138,18 @@ class Creation:
                 parameters={"mail": mail, "found": checked.found},
             )
         if checked.found is Found.NOBODY:
+            require_deliverable(mail)
             with self._core.db.reading() as session:
-                require_free(session, mail, now)
+                require_free(self._core, session, actor, mail)
         return checked
+
+    def restorable(self, actor: Actor, mail: str) -> tuple[BinnedMembership, ...]:
+        """What of the person of this address, whose account lives, he may take out of the bin."""
+        with self._core.db.reading() as session:
+            account = any_account_by_mail(session, mail)
+            if account is None or account.deleted_at is not None:
+                return ()
+            return restorable(session, actor, account, self._core.clock.now())
 
     def structures(self, actor: Actor, text: str = "") -> StructureChoices:
         """His open structures whose path holds every word, in the order of the tree."""
@@ -163,6 +178,23 @@ class Creation:
             found = structure_in_scope(session, actor, code)
             require(actor, Permission.CREATE_ACCOUNT, StructureTarget(found.path))
             return StructureChoice(found.code, found.label, found.label_path)
+
+    def require_room(self, actor: Actor, mail: str, structure: str) -> None:
+        """Insist that the person of this address can be added there, as far as is known by now.
+
+        Raises:
+            NotAllowed: there is no such structure in his subtrees, or the address is his own.
+            AlreadyExists: the person belongs to it.
+            MembershipInBin: he did until less than 20 days ago.
+        """
+        with self._core.db.reading() as session:
+            where = structure_in_scope(session, actor, structure)
+            account = any_account_by_mail(session, mail)
+            if account is None or account.deleted_at is not None:
+                return
+            target = MembershipTarget(account.id, where.path)
+            require(actor, Permission.ADD_MEMBERSHIP, target)
+            require_room(self._core, session, account, where)
 
     def roles(self, actor: Actor, structure: str) -> tuple[AdministeredApplication, ...]:
         """The applications with roles that he may give in this structure.
@@ -195,7 +227,8 @@ class Creation:
         Raises:
             StaleEdit: an account appeared or went since the check.
             NotAllowed, NotFound: a structure or a role out of scope.
-            AlreadyExists, DirectoryError: as :meth:`Accounts.add` and :meth:`Assignments.assign`.
+            AlreadyExists, MembershipInBin, DirectoryError: as :meth:`Accounts.add` and
+                :meth:`Assignments.assign`.
         """
         with self._core.db.unit_of_work():
             added = Accounts(self._core).add(
@@ -237,7 +270,7 @@ class Creation:
             account.mail,
             Found.KNOWN,
             places=_places(session, actor, account, None),
-            name=_name(account) if visible else "",
+            name=full_name(account.given_name, account.sn) if visible else "",
             subject_id=account.subject_id if visible else "",
             generic=generic,
         )
@@ -250,7 +283,7 @@ class Creation:
                 account.mail,
                 Found.IN_BIN,
                 places=_places(session, actor, account, account.deleted_at),
-                name=_name(account),
+                name=full_name(account.given_name, account.sn),
                 subject_id=account.subject_id,
                 deleted_at=account.deleted_at,
             )
@@ -280,10 +313,6 @@ def _places(
         and may(actor, Permission.ADD_MEMBERSHIP, MembershipTarget(account.id, row.path))
     ]
     return tuple(Place(row.label, row.label_path) for row in own or rows[:1])
-
-
-def _name(account: Account) -> str:
-    return f"{account.given_name} {account.sn.upper()}"
 
 
 def _outdated(added: Added) -> str:

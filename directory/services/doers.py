@@ -14,7 +14,15 @@ from sqlalchemy import Row, Select, and_, bindparam, select
 from directory.authorisation import Actor
 from directory.models.rights import MandateKind
 from directory.services.record import BY_FORMER, BY_OPERATOR, is_person
-from directory.validity import ACCOUNT, MANDATE, MEMBERSHIP, STRUCTURE, within_dates
+from directory.validity import (
+    ACCOUNT,
+    MANDATE,
+    MEMBERSHIP,
+    STRUCTURE,
+    membership_known,
+    within_dates,
+)
+from idp.names import full_name
 
 SOMEBODY_ELSE = "Un administrateur d'une autre structure"
 CORRESPONDANT = "Le correspondant"
@@ -38,7 +46,7 @@ _KNOWN = (
     .select_from(ACCOUNT)
     .outerjoin(
         MEMBERSHIP,
-        and_(MEMBERSHIP.c.account_id == ACCOUNT.c.id, MEMBERSHIP.c.deleted_at.is_(None)),
+        and_(MEMBERSHIP.c.account_id == ACCOUNT.c.id, membership_known()),
     )
     .outerjoin(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
     .outerjoin(MANDATE, _CENTRAL)
@@ -48,7 +56,10 @@ _KNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A person as he is now. ``paths``: his structures; ``gone``: his account is in the bin."""
+    """A person as he is now.
+
+    ``paths``: the structures that he confirmed; ``gone``: his account is in the bin.
+    """
 
     name: str
     paths: frozenset[str]
@@ -66,7 +77,7 @@ def known(read: Read, subject_ids: Collection[str], now: datetime) -> Mapping[st
         before = found.get(row.subject_id)
         paths = {row.path} if row.path is not None else set()
         found[row.subject_id] = Known(
-            name=f"{row.given_name} {row.sn.upper()}",
+            name=full_name(row.given_name, row.sn),
             paths=frozenset(paths | before.paths if before else paths),
             central=row.central is not None,
             gone=row.deleted_at is not None,

@@ -92,7 +92,10 @@ def editable(person: PersonSheet, zone: tzinfo) -> Editable:
     return Editable(person, Values(account, memberships))
 
 
-def _of_account(sheet: AccountSheet, zone: tzinfo) -> AccountValues:
+def _of_account(sheet: AccountSheet, zone: tzinfo) -> AccountValues | None:
+    """None where the state of the account may not be seen: then none of this may be changed."""
+    if sheet.valid_from is None or sheet.locked is None:
+        return None
     return AccountValues(
         sn=sheet.sn,
         given_name=sheet.given_name,

@@ -25,7 +25,7 @@ from directory.people_statements import Wanted, lines, words_of
 from directory.services.doers import doer, known
 from directory.services.export_sending import Sending, Told, patiently
 from directory.services.read_ahead import read_ahead
-from directory.states import account_state, activity, membership_state
+from directory.states import UNCONFIRMED, account_state, activity, membership_state
 from directory.validity import ACCOUNT, APPLICATION, MEMBERSHIP, ROLE, STRUCTURE
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ class Options:
 
 
 class ExportLine(NamedTuple):
-    """A membership. The last four are empty but in the export of a role."""
+    """A membership. The last four are empty but in the export of a role.
+
+    Of one that waits for its person's confirmation ``account_state`` is *à confirmer* and the
+    account's dates and activity are empty, unless the actor may see every account's.
+    """
 
     sn: str
     given_name: str
@@ -83,7 +87,7 @@ class ExportLine(NamedTuple):
     account_state: str
     membership_state: str
     activity: str
-    valid_from: datetime
+    valid_from: datetime | None
     valid_until: datetime | None
     phone: str | None
     postal_address: str | None
@@ -151,7 +155,8 @@ class Exports:
             NotFound: the role is unknown, or its application not the actor's.
         """
         application_id, role_id = self._resolver.role(actor, application, role)
-        wanted = Wanted(Within.reach(actor, application_id), words_of(text))
+        within = Within.reach(actor, application_id)
+        wanted = Wanted(within, words_of(text), sees_all=actor.everywhere)
         label = (
             select(APPLICATION.c.label + " " + ROLE.c.label)
             .join(ROLE, ROLE.c.application_id == APPLICATION.c.id)
@@ -214,6 +219,8 @@ class Exports:
         """
         every = list(zip(*rows, strict=True))
         columns = _columns(every[_KEYS:_FIXED], now)
+        if not export.actor.everywhere:
+            _hide(columns, every[_CONFIRMED])
         beyond = iter(every[_FIXED:])
         columns += [next(beyond), next(beyond)] if export.contact else [repeat(None), repeat(None)]
         if export.role_id is not None:
@@ -230,6 +237,9 @@ class Exports:
 
 _KEYS = len(_ORDER.key)
 _FIXED = len(_COLUMNS)
+_CONFIRMED = [column.key for column in _COLUMNS].index("confirmed_at")
+_INSTEAD = {"account_state": UNCONFIRMED, "activity": "", "valid_from": None, "valid_until": None}
+"""What stands instead where the account's state may not be seen."""
 
 
 class _AccountFacts(NamedTuple):
@@ -269,6 +279,18 @@ def _columns(every: Sequence[Sequence[Any]], now: datetime) -> list[Iterable[Any
         map(activity, signed_in, repeat(now)),
         *account[2:],
     ]
+
+
+def _hide(columns: list[Iterable[Any]], confirmed_at: Sequence[datetime | None]) -> None:
+    """Take what tells of the account from the lines that wait for a confirmation: few, or none."""
+    if None not in confirmed_at:
+        return
+    for field, instead in _INSTEAD.items():
+        at = ExportLine._fields.index(field)
+        columns[at] = [
+            instead if confirmed is None else value
+            for value, confirmed in zip(columns[at], confirmed_at, strict=True)
+        ]
 
 
 @lru_cache(4096)

@@ -54,6 +54,23 @@ CONTESTED = (
     "s'est passé, et lui seul peut le faire."
 )
 
+LOCKED = (
+    "Ce compte est verrouillé : déverrouillez-le avant d'envoyer à cette personne un mail pour se "
+    "connecter."
+)
+LOCKED_FOR_HIM = (
+    "Ce compte est verrouillé : d'ici à ce que le correspondant le déverrouille, aucun mail pour "
+    "se connecter ne part."
+)
+OUT_OF_DATES = (
+    "Ce compte est hors de ses dates de validité : changez-les avant d'envoyer à cette personne un "
+    "mail pour se connecter."
+)
+OUT_OF_DATES_FOR_HIM = (
+    "Ce compte est hors de ses dates de validité : d'ici à ce que le correspondant les change, "
+    "aucun mail pour se connecter ne part."
+)
+
 ANNOUNCED = 32
 """Characters of a print."""
 
@@ -171,6 +188,19 @@ def why_not(actor: Actor, target: AccountTarget) -> str:
     if not all(actor.covers(path) for path in target.paths):
         return SHARED
     return PRIVILEGED if target.privileged else CONTESTED
+
+
+def why_no_mail(actor: Actor, target: AccountTarget, *, locked: bool, usable: bool) -> str:
+    """In words, why no mail leads into this account now; empty when one does.
+
+    What unlocks it is named to whoever may do that.
+    """
+    if usable:
+        return ""
+    if locked:
+        able = may(actor, Permission.LOCK_ACCOUNT, target)
+        return LOCKED if able else LOCKED_FOR_HIM
+    return OUT_OF_DATES if may(actor, Permission.EDIT_ACCOUNT, target) else OUT_OF_DATES_FOR_HIM
 
 
 def has_membership_in_scope(actor: Actor, account_id: Column[int]) -> ColumnElement[bool]:

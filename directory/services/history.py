@@ -16,10 +16,11 @@ from directory.authorisation import Actor, Permission, StructureTarget, may
 from directory.models import Account, Structure
 from directory.scope import visible_to
 from directory.services.doers import doer, known
-from directory.services.lookup import account_by_subject, structure_in_scope
+from directory.services.lookup import account_by_subject, account_target, structure_in_scope
 from directory.services.record import BY_FORMER, is_person
-from directory.validity import APPLICATION, MEMBERSHIP, ROLE, STRUCTURE
+from directory.validity import APPLICATION, MEMBERSHIP, ROLE, STRUCTURE, membership_known
 from idp.history import changes
+from idp.names import full_name
 from idp.records import About, Change, Reach
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class History:
         """What happened to a person's account, and to his memberships and roles within scope.
 
         Of the account itself nothing is told that is older than his coming into scope, by a new
-        membership or by a move.
+        membership or by a move; and nothing at all before the person confirmed one.
 
         Raises:
             NotFound: no such account, or out of scope.
@@ -146,10 +147,10 @@ class History:
                 _codes(actor),
                 reaches,
                 most=size + 1,
-                about=About(subject_id, self._known_since(session, actor, account, reaches), OWN),
+                about=self._about(session, actor, account, reaches),
                 before=_read_cursor(cursor),
             )
-            title = f"{account.given_name} {account.sn.upper()}"
+            title = full_name(account.given_name, account.sn)
             return self._page(session, actor, title, found, size)
 
     def of_structure(
@@ -177,6 +178,16 @@ class History:
             )
             return self._page(session, actor, structure.label, found, size)
 
+    def _about(
+        self, session: Session, actor: Actor, account: Account, reaches: Collection[Reach]
+    ) -> About:
+        """What this actor may read of the account itself."""
+        target = account_target(session, account, self._core.clock.now())
+        if not may(actor, Permission.SEE_ACCOUNT_STATE, target):
+            return About(account.subject_id, unless_own=OWN, account=False)
+        since = self._known_since(session, actor, account, reaches)
+        return About(account.subject_id, since, OWN)
+
     def _known_since(
         self, session: Session, actor: Actor, account: Account, reaches: Collection[Reach]
     ) -> datetime | None:
@@ -189,7 +200,7 @@ class History:
             .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
             .where(
                 MEMBERSHIP.c.account_id == account.id,
-                MEMBERSHIP.c.deleted_at.is_(None),
+                membership_known(),
                 visible_to(actor),
             )
         ).all()

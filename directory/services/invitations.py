@@ -10,6 +10,7 @@ from directory.models import Account, Membership, Structure
 from directory.services.lookup import account_by_mail, account_target
 from directory.services.password_mails import PasswordMails, require_usable
 from idp.errors import DirectoryError
+from idp.names import full_name
 from idp.self_service import Purpose
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Invitations:
             if account.last_sign_in_at is not None:
                 raise DirectoryError(
                     f"account {account.id} signed in already",
-                    public=f"{account.given_name} {account.sn} s'est déjà connecté : "
+                    public=f"{full_name(account.given_name, account.sn)} s'est déjà connecté : "
                     "il n'a plus besoin de cette invitation.",
                 )
             self._core.mailer.send(

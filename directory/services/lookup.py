@@ -203,7 +203,8 @@ def account_targets(
 ) -> dict[int, AccountTarget]:
     """What the decider needs to know of these accounts, by id. One statement.
 
-    One in the bin is judged by the memberships that went with it.
+    One in the bin is judged by the memberships that went with it, of which those that waited for a
+    confirmation count no more: that it is there is a state of the account.
     """
     mandate = exists().where(
         Mandate.account_id == Account.id,
@@ -221,6 +222,7 @@ def account_targets(
             refused.label("contested"),
             Structure.path,
             Membership.confirmed_at,
+            Membership.deleted_at,
         )
         .outerjoin(
             Membership,
@@ -236,7 +238,7 @@ def account_targets(
     paths: defaultdict[tuple[int, bool], set[str]] = defaultdict(set)
     for row in rows:
         marks[row.id] = bool(row.privileged), bool(row.contested)
-        if row.path is not None:
+        if row.path is not None and (row.confirmed_at is not None or row.deleted_at is None):
             paths[row.id, row.confirmed_at is not None].add(row.path)
     return {
         account_id: AccountTarget(

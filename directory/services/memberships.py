@@ -6,25 +6,24 @@ from datetime import datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from directory import referents
 from directory.authorisation import Actor, MembershipTarget, Permission, may, require
 from directory.models import Account, Membership, Structure
+from directory.services.binned import already_there, make_room
 from directory.services.lookup import (
     account_by_mail,
     account_target,
-    hold_structure,
     membership_of,
     membership_target,
     structure_by_code,
 )
 from directory.services.sp_sessions import end_sp_sessions
-from directory.services.texts import clean_text
+from directory.services.texts import optional_text
 from directory.validity import is_over
-from idp.errors import AlreadyExists, DirectoryError
+from idp.errors import DirectoryError
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -148,11 +147,11 @@ def attach_membership(
 ) -> Membership:
     """Add a membership and journal it. The caller has asked the decider.
 
-    The caller has locked the account. One that waits in the bin for the same structure is replaced:
-    the new one has no history.
+    The caller has locked the account.
 
     Raises:
         AlreadyExists: the person already belongs to this structure.
+        MembershipInBin: he did until less than 20 days ago.
         DirectoryError: the structure is closed, or a field is wrong.
     """
     now = core.clock.now()
@@ -160,7 +159,7 @@ def attach_membership(
         raise DirectoryError(
             f"{structure.code} is closed", public=f"La structure « {structure.label} » est fermée."
         )
-    make_room(session, account, structure)
+    make_room(core, session, account, structure)
     membership = Membership(
         public_id=token_hex(16),
         account=account,
@@ -173,7 +172,7 @@ def attach_membership(
     try:
         session.flush()
     except IntegrityError as error:
-        raise _already_there(account, structure) from error
+        raise already_there(account, structure) from error
     core.audit.record(
         "membership.added",
         subject_id=account.subject_id,
@@ -217,49 +216,19 @@ def mail_parameters(core: "Core", membership: Membership) -> dict[str, object]:
     }
 
 
-def make_room(session: Session, account: Account, structure: Structure) -> None:
-    """Forget a membership of this structure that waits in the bin, and hold the structure.
-
-    Raises:
-        AlreadyExists: there is a living one.
-    """
-    hold_structure(session, structure)
-    known = session.execute(
-        select(Membership.id, Membership.deleted_at).where(
-            Membership.account_id == account.id, Membership.structure_id == structure.id
-        )
-    ).one_or_none()
-    if known is None:
-        return
-    if known.deleted_at is None:
-        raise _already_there(account, structure)
-    session.execute(delete(Membership).where(Membership.id == known.id))
-
-
-def _already_there(account: Account, structure: Structure) -> AlreadyExists:
-    return AlreadyExists(
-        f"account {account.id} is in {structure.code}",
-        public=f"{account.mail} est déjà rattaché à la structure « {structure.label_path} ».",
-    )
-
-
 def cleaned(fields: MembershipFields) -> dict[str, str | bool | None]:
     """What is kept of these fields, by column.
 
     Raises:
         DirectoryError: one is wrong; the sentence names it.
     """
-
-    def line(text: str | None, name: str, maximum: int) -> str | None:
-        return clean_text(text, name, maximum) if text and text.strip() else None
-
     return {
-        "service": line(fields.service, "Service", 200),
-        "function": line(fields.function, "Fonction", 200),
-        "application_identifier": line(
+        "service": optional_text(fields.service, "Service", 200),
+        "function": optional_text(fields.function, "Fonction", 200),
+        "application_identifier": optional_text(
             fields.application_identifier, "Identifiant applicatif", 100
         ),
         "teleworking": fields.teleworking,
-        "postal_address": line(fields.postal_address, "Adresse postale", 500),
-        "phone": line(fields.phone, "Numéro de téléphone", 40),
+        "postal_address": optional_text(fields.postal_address, "Adresse postale", 500),
+        "phone": optional_text(fields.phone, "Numéro de téléphone", 40),
     }

@@ -22,9 +22,10 @@ from directory.authorisation import (
     require,
 )
 from directory.models import Account, Assignment, Membership, Structure
+from directory.services.binned import make_room
 from directory.services.granting import Granting
 from directory.services.lookup import account_by_subject, membership_target, structure_in_scope
-from directory.services.memberships import make_room, record
+from directory.services.memberships import record
 from directory.services.sheets import MembershipSheet, PersonSheet, Sheets
 from directory.services.sp_sessions import end_sp_sessions
 from directory.validity import is_over
@@ -100,6 +101,7 @@ class Moves:
             NotFound, NotAllowed: as :meth:`plan`; also a structure that he may not see.
             StaleEdit: its structure or its roles changed since they were shown.
             AlreadyExists: the person belongs to that structure already.
+            MembershipInBin: he did until less than 20 days ago.
             DirectoryError: it is closed, it is the same, or a role may not be given there.
         """
         with self._core.db.unit_of_work() as session:
@@ -138,7 +140,7 @@ class Moves:
             raise DirectoryError(
                 f"{there.code} is closed", public=f"La structure « {there.label} » est fermée."
             )
-        make_room(session, account, there)
+        make_room(self._core, session, account, there)
         return there
 
     def _move(

@@ -15,6 +15,7 @@ from directory.validity import why_unusable
 from idp.allowance import MailAllowance
 from idp.context import acting, origin
 from idp.errors import BadCredentials, DirectoryError, LinkRefused, NotFound
+from idp.names import full_name
 from idp.passwords import Passwords, place
 from idp.self_service import PasswordLink, PasswordPolicy, Purpose
 from idp.sessions.sign_in import SignedIn
@@ -193,7 +194,7 @@ class OwnPasswords:
             purpose = Purpose.RESET if account.password_hash else Purpose.FIRST_VISIT
         return PasswordLink(
             login=account.mail,
-            display_name=f"{account.given_name} {account.sn}",
+            display_name=full_name(account.given_name, account.sn),
             purpose=purpose,
             flow=link.flow,
             policy=policy_of(self._core, session, account),

@@ -138,7 +138,7 @@ class People:
         wanted = self._resolver.wanted(actor, criteria)
         name = ("members", actor.subject_id, criteria)
         listing = _listing(name, wanted, sort, descending=descending)
-        return self._lines(listing, cursor, size, self._making.members)
+        return self._lines(listing, cursor, size, partial(self._making.members, actor))
 
     def holders(  # noqa: PLR0913 - what a page of a list is asked with
         self,
@@ -198,7 +198,7 @@ class People:
         name = ("candidates", actor.subject_id, role_id, text)
         columns = (*LINE_COLUMNS, held.label("held"))
         listing = _listing(name, wanted, sort, descending=descending, columns=columns)
-        return self._lines(listing, cursor, size, self._making.candidates)
+        return self._lines(listing, cursor, size, partial(self._making.candidates, actor))
 
     def _lines(
         self,
@@ -239,7 +239,7 @@ def _people(
 ) -> Listing:
     """The list of people."""
     return Listing(
-        name=repr(("people", actor.subject_id, criteria, sort, descending)),
+        name=repr(("people", actor.subject_id, wanted.sees_all, criteria, sort, descending)),
         people=True,
         columns=(*ACCOUNT_COLUMNS, PHOTO.c.digest),
         wanted=wanted,
@@ -260,7 +260,7 @@ def _listing(
 ) -> Listing:
     """A list of lines; with ``held_role`` of those that hold it, joined with how."""
     return Listing(
-        name=repr((name, sort, descending)),
+        name=repr((name, wanted.sees_all, sort, descending)),
         people=False,
         columns=columns,
         wanted=wanted,

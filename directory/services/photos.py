@@ -1,4 +1,4 @@
-"""Photos of people: each changes his own, and who may see the sheet may see the photo."""
+"""Photos of people: each changes his own, and who may see the account's state may see the photo."""
 
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -89,7 +89,7 @@ class Photos:
             if actor is None or account is None:
                 raise NotFound(f"photo of account {account_id}")
             target = account_target(session, account, self._core.clock.now())
-        require(actor, Permission.SEE_ACCOUNT, target)
+        require(actor, Permission.SEE_ACCOUNT_STATE, target)
 
 
 def _digest(subject_id: str, image: bytes) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from directory.authorisation import AccountTarget, Actor, MembershipTarget, Permission, may
-from directory.services.fates import why_not
+from directory.services.fates import why_no_mail, why_not
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Possible:
 
     ``account``: change its name, photo, address, dates and lock. ``link``: mail a link to choose a
     password. ``delete``: the account itself would go. ``memberships``: the public ids of those
-    that he may edit, suspend, move and remove. ``why_not``: why not the account, in words.
+    that he may edit, suspend, move and remove. ``why_not``: why not the account, in words;
+    ``why_no_mail``: why no link would be mailed now though he may, and who changes that.
     """
 
     account: bool
@@ -24,6 +25,12 @@ class Possible:
     delete: bool
     memberships: frozenset[str]
     why_not: str = ""
+    why_no_mail: str = ""
+
+    @property
+    def mail(self) -> bool:
+        """Whether a link, or the invitation again, would be mailed."""
+        return self.link and not self.why_no_mail
 
     @property
     def edit(self) -> bool:
@@ -48,13 +55,22 @@ _OVER_MEMBERSHIP = (
 
 
 def possible(
-    actor: Actor, target: AccountTarget, memberships: Iterable[tuple[str, str]]
+    actor: Actor,
+    target: AccountTarget,
+    memberships: Iterable[tuple[str, str]],
+    *,
+    locked: bool,
+    usable: bool,
 ) -> Possible:
-    """What he may do; ``memberships`` are public ids with the paths of their structures."""
+    """What he may do; ``memberships`` are public ids with the paths of their structures.
+
+    ``usable``: not locked, and within its dates.
+    """
     account = all(may(actor, permission, target) for permission in _OVER_ACCOUNT)
+    link = may(actor, Permission.SEND_LINK, target)
     return Possible(
         account=account,
-        link=may(actor, Permission.SEND_LINK, target),
+        link=link,
         delete=may(actor, Permission.DELETE_ACCOUNT, target),
         memberships=frozenset(
             public_id
@@ -65,4 +81,5 @@ def possible(
             )
         ),
         why_not=why_not(actor, target),
+        why_no_mail=why_no_mail(actor, target, locked=locked, usable=usable) if link else "",
     )

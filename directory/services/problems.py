@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from directory.referents import OF_PERSON, REFUSAL, ReferentRow, nearest_first, or_correspondant
 from directory.services.people_now import lock_person
-from directory.services.texts import clean_text
+from directory.services.texts import optional_text
 from idp.errors import TooMany
+from idp.names import full_name
 from idp.types import Referent
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Problems:
         self, subject_id: str, *, incident: str = "", entity_id: str = "", text: str = ""
     ) -> tuple[Referent, ...]:
         """See :meth:`idp.self_service.IProblems.report`."""
-        said = clean_text(text, "Message", LONGEST) if text.strip() else ""
+        said = optional_text(text, "Message", LONGEST) or ""
         known = incident if _INCIDENT.fullmatch(incident) else ""
         with self._core.db.unit_of_work() as session:
             # Locked, so that those who report at once are counted one after the other.
@@ -46,7 +47,7 @@ class Problems:
                     each.mail,
                     "problem-reported",
                     {
-                        "name": f"{person.given_name} {person.sn}",
+                        "name": full_name(person.given_name, person.sn),
                         "mail": person.mail,
                         "incident": known,
                         "application": label,

@@ -15,6 +15,7 @@ from directory.services.dates import Dates
 from directory.services.granting import Granting
 from directory.services.role_members import RoleMember, RoleMembers, version_of
 from idp.errors import DirectoryError, StaleEdit
+from idp.names import of
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -121,7 +122,7 @@ class Reassignment:
         if before.over:
             raise DirectoryError(
                 "the role is over",
-                public=f"Le rôle « {before.role} » de {before.name} est terminé : affectez-lui "
+                public=f"Le rôle « {before.role} » {of(before.name)} est terminé : affectez-lui "
                 "plutôt un rôle.",
             )
         now: datetime = self._core.clock.now()

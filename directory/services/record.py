@@ -24,6 +24,7 @@ from directory.validity import (
     table,
 )
 from idp.asking import RequestState
+from idp.names import full_name
 from idp.self_service import Access
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _access(row: Row[Any]) -> Access:
 def grantor_name(granted_by: str, account: Row[Any] | None) -> str:
     """Who granted, in words; ``account`` is his (``given_name``, ``sn``), while he has one."""
     if account is not None and account.sn is not None:
-        return f"{account.given_name} {account.sn.upper()}"
+        return full_name(account.given_name, account.sn)
     return BY_FORMER if is_person(granted_by) else BY_OPERATOR
 
 
@@ -173,7 +174,7 @@ def is_person(doer: str) -> bool:
 def _account(row: Row[Any]) -> dict[str, object]:
     return {
         "identifiant interne": row.subject_id,
-        "adresse e-mail": row.mail,
+        "adresse mail": row.mail,
         "nom": row.sn,
         "prénom": row.given_name,
         "mot de passe": "enregistré sous une forme illisible" if row.password_hash else "aucun",

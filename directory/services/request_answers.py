@@ -23,10 +23,11 @@ from directory.services.access_requests import (
     told,
 )
 from directory.services.assignments import Assignments, Grant
-from directory.services.texts import clean_text
+from directory.services.texts import clean_text, optional_text
 from directory.validity import ASSIGNMENT, account_usable, membership_valid, within_dates
 from idp.asking import RequestState
 from idp.errors import DirectoryError, NotFound
+from idp.names import full_name, of
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -93,7 +94,7 @@ class RequestAnswers:
         return tuple(
             RequestLine(
                 id=row.public_id,
-                name=f"{row.given_name} {row.sn}",
+                name=full_name(row.given_name, row.sn),
                 application_label=row.application_label,
                 structure_label=row.structure_label,
                 state=RequestState(row.state),
@@ -149,7 +150,7 @@ class RequestAnswers:
             AlreadyAnswered: somebody was faster; exactly one of two wins.
             DirectoryError: no role, one too many, or the account or membership is not valid now.
         """
-        said = clean_text(message, "Message", LONGEST) if message.strip() else ""
+        said = optional_text(message, "Message", LONGEST) or ""
         with self._core.db.unit_of_work() as session:
             request, membership = self._pending(session, actor, request_id)
             obstacle = self._obstacle(session, membership)
@@ -222,8 +223,10 @@ class RequestAnswers:
             return ""
         account = membership.account
         name = _name(account.given_name, account.sn)
-        what = "est verrouillé" if account.locked else "ou son rattachement n'est pas valable"
-        return f"Le compte de {name} {what} en ce moment : la demande ne peut pas être acceptée."
+        # Of one that waits for a confirmation, nothing of the account.
+        locked = account.locked and membership.confirmed_at is not None
+        what = "est verrouillé" if locked else "ou son rattachement n'est pas valable"
+        return f"Le compte {of(name)} {what} en ce moment : la demande ne peut pas être acceptée."
 
     def _tell(self, request: AccessRequest, kind: str, more: dict[str, object]) -> None:
         account = request.membership.account
@@ -252,4 +255,4 @@ def _in_reach(
 
 
 def _name(given_name: str | None, sn: str | None) -> str:
-    return f"{given_name} {sn}" if sn else ""
+    return full_name(given_name or "", sn) if sn else ""

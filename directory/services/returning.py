@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from directory.authorisation import Actor, Permission, may
 from directory.models import Account, AccountPhoto, Membership
 from directory.search import mail_key
-from directory.services.bin import BIN_PERIOD
+from directory.services.binned import BIN_PERIOD
 from directory.services.lookup import account_target, any_account_by_mail, locking
 from idp.errors import AlreadyExists
 

@@ -5,27 +5,29 @@ from zoneinfo import ZoneInfo
 
 from directory.models import Account, Membership
 from directory.validity import is_over
+from idp.names import full_name
 
 
 def person_name(account: Account) -> str:
-    """``Léa Noël``."""
-    return f"{account.given_name} {account.sn}"
+    """``Léa NOËL``."""
+    return full_name(account.given_name, account.sn)
 
 
 def no_effect_yet(membership: Membership, now: datetime, zone: ZoneInfo) -> str:
     """Why a role of this membership opens nothing now, in words; empty when nothing is against it.
 
-    The same conditions as :func:`directory.validity.account_usable` and ``membership_valid``.
+    The same conditions as :func:`directory.validity.account_usable` and ``membership_valid``. The
+    confirmation first: until then the account's state is not for everybody who reads this.
     """
     account, structure = membership.account, membership.structure
     against = (
-        (account.locked, "son compte est verrouillé"),
-        (account.valid_from > now, f"son compte s'ouvrira le {_day(account.valid_from, zone)}"),
-        (is_over(account.valid_until, now), "son compte n'est plus valable"),
         (
             membership.confirmed_at is None,
             "son rattachement attend sa propre confirmation, à sa prochaine connexion",
         ),
+        (account.locked, "son compte est verrouillé"),
+        (account.valid_from > now, f"son compte s'ouvrira le {_day(account.valid_from, zone)}"),
+        (is_over(account.valid_until, now), "son compte n'est plus valable"),
         (membership.suspended, "son rattachement est suspendu"),
         (
             membership.valid_from is not None and membership.valid_from > now,

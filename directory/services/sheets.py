@@ -10,6 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from directory.authorisation import (
+    AccountTarget,
     Actor,
     AssignmentTarget,
     Permission,
@@ -30,7 +31,15 @@ from directory.models import (
 from directory.models.rights import MandateKind
 from directory.services.lookup import account_target, any_account_by_mail
 from directory.services.possible import NOTHING, Possible, possible
-from directory.states import IN_BIN, account_state, activity, membership_state, role_state
+from directory.states import (
+    IN_BIN,
+    UNCONFIRMED,
+    account_state,
+    activity,
+    membership_state,
+    role_state,
+)
+from directory.validity import why_unusable
 from idp.errors import NotAllowed, NotFound
 
 if TYPE_CHECKING:
@@ -94,6 +103,9 @@ class AccountSheet:
     corbeille. ``activity``: jamais, moins de 6 mois, plus de 6 mois; the exact ``last_sign_in_at``
     is for the person himself, the correspondant and the command line. ``hidden_roles``: how many
     lie outside the actor's scope.
+
+    ``state_seen`` False: the person has confirmed no membership in the actor's scope. Then
+    ``state`` is à confirmer, ``activity`` empty, and all else of the account None.
     """
 
     subject_id: str
@@ -101,16 +113,17 @@ class AccountSheet:
     sn: str
     given_name: str
     photo: str | None
+    state_seen: bool
     state: str
-    locked: bool
-    has_password: bool
+    locked: bool | None
+    has_password: bool | None
     activity: str
     last_sign_in_at: datetime | None
-    valid_from: datetime
+    valid_from: datetime | None
     valid_until: datetime | None
     memberships: tuple[MembershipSheet, ...]
     mandates: tuple[MandateSheet, ...]
-    hidden_roles: int
+    hidden_roles: int | None
 
 
 def sheet(session: Session, actor: Actor, mail: str, now: datetime) -> AccountSheet:
@@ -125,7 +138,7 @@ def sheet(session: Session, actor: Actor, mail: str, now: datetime) -> AccountSh
         raise NotFound(f"account {mail!r}", public=f"Aucun compte n'a l'adresse {mail}.")
     target = account_target(session, account, now)
     require(actor, Permission.SEE_ACCOUNT, target)
-    return _Reading(session, actor, account, now).sheet()
+    return _Reading(session, actor, account, now).sheet(target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +195,12 @@ class Sheets:
             raise absent(account.subject_id)
         off = self._core.settings.fields_off
         reading = _Reading(session, actor, account, now, off)
-        shown = reading.sheet()
+        shown = reading.sheet(target)
         if account.deleted_at is not None:
             return PersonSheet(shown, NOTHING)
-        return PersonSheet(shown, possible(actor, target, reading.paths.items()))
+        usable = why_unusable(account, now) is None
+        can = possible(actor, target, reading.paths.items(), locked=account.locked, usable=usable)
+        return PersonSheet(shown, can)
 
 
 def absent(subject_id: str) -> NotFound:
@@ -212,10 +227,12 @@ class _Reading:
         self._own = actor.account_id == account.id
         self.paths: dict[str, str] = {}
 
-    def sheet(self) -> AccountSheet:
+    def sheet(self, target: AccountTarget) -> AccountSheet:
         account, now = self._account, self._now
         everything = self._own or self._actor.everywhere
         memberships, hidden = self._memberships()
+        if not may(self._actor, Permission.SEE_ACCOUNT_STATE, target):
+            return _without_state(account, memberships)
         photo = select(AccountPhoto.digest).where(AccountPhoto.account_id == account.id)
         return AccountSheet(
             subject_id=account.subject_id,
@@ -223,6 +240,7 @@ class _Reading:
             sn=account.sn,
             given_name=account.given_name,
             photo=self._session.scalar(photo),
+            state_seen=True,
             state=account_state(account, now),
             locked=account.locked,
             has_password=account.password_hash is not None,
@@ -309,6 +327,28 @@ class _Reading:
             roles=roles,
             hidden_roles=hidden,
         )
+
+
+def _without_state(account: Account, memberships: tuple[MembershipSheet, ...]) -> AccountSheet:
+    """The person by name and address, with what he has in the reader's structures."""
+    return AccountSheet(
+        subject_id=account.subject_id,
+        mail=account.mail,
+        sn=account.sn,
+        given_name=account.given_name,
+        photo=None,
+        state_seen=False,
+        state=UNCONFIRMED,
+        locked=None,
+        has_password=None,
+        activity="",
+        last_sign_in_at=None,
+        valid_from=None,
+        valid_until=None,
+        memberships=memberships,
+        mandates=(),
+        hidden_roles=None,
+    )
 
 
 def _role(assignment: Assignment, role: Role, application: Application, now: datetime) -> RoleSheet:

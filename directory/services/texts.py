@@ -10,7 +10,11 @@ from idp.errors import DirectoryError
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIRET_DIGITS = 14
-_INVISIBLE = "Cf"  # Unicode's category of signs that only format
+_FORMAT = "Cf"  # Unicode's category of signs that only format
+# Letters, marks and a Braille cell that Unicode counts as such, and that nobody sees.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_READ = frozenset("LN")  # categories of letters and of digits begin so
+_TOP_LEVEL = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
 # fmt: off
 _GENERIC = frozenset({
     "accueil", "administration", "cig", "collectivite", "communication", "compta",
@@ -28,13 +32,17 @@ def clean_text(text: str, field: str, maximum: int) -> str:
     are left out: nobody sees what he would have to correct.
 
     Raises:
-        DirectoryError: empty, longer than ``maximum`` characters, or with control characters;
-            the sentence names the field.
+        DirectoryError: empty, without a letter or a digit, longer than ``maximum`` characters, or
+            with control characters; the sentence names the field.
     """
-    visible = "".join(sign for sign in text if unicodedata.category(sign) != _INVISIBLE)
-    clean = " ".join(visible.split())
+    clean = _visible(text)
     if not clean:
         raise DirectoryError(f"{field}: empty", public=f"{field} : ce champ est obligatoire.")
+    if not any(unicodedata.category(sign)[0] in _READ for sign in clean):
+        raise DirectoryError(
+            f"{field}: nothing to read",
+            public=f"{field} : écrivez au moins une lettre ou un chiffre.",
+        )
     if len(clean) > maximum:
         raise DirectoryError(
             f"{field}: too long", public=f"{field} : {maximum} caractères au plus."
@@ -44,6 +52,20 @@ def clean_text(text: str, field: str, maximum: int) -> str:
             f"{field}: control characters", public=f"{field} : caractères non autorisés."
         )
     return clean
+
+
+def optional_text(text: str | None, field: str, maximum: int) -> str | None:
+    """As :func:`clean_text`; None where nothing was written.
+
+    Raises:
+        DirectoryError: as there, but for an empty one.
+    """
+    return clean_text(text, field, maximum) if text and _visible(text) else None
+
+
+def _visible(text: str) -> str:
+    signs = (sign for sign in text if sign not in _BLANK and unicodedata.category(sign) != _FORMAT)
+    return " ".join("".join(signs).split())
 
 
 def clean_code(code: str) -> str:
@@ -74,9 +96,47 @@ def clean_mail(mail: str) -> str:
         )
     except EmailNotValidError as error:
         raise DirectoryError(
-            f"mail {mail!r}: {error}", public=f"« {mail} » n'est pas une adresse e-mail."
+            f"mail {mail!r}: {error}", public=f"« {mail} » n'est pas une adresse mail."
         ) from error
     return checked.normalized
+
+
+def require_deliverable(mail: str) -> None:
+    """Insist that mails to an address, cleaned already, can arrive: nobody is recorded by another.
+
+    Few servers take a first part beyond ASCII (SMTPUTF8, [RFC6531]), and people type it by mistake;
+    a domain beyond ASCII has another spelling for servers ([RFC5890]).
+
+    Raises:
+        DirectoryError: they cannot; the sentence offers another spelling where one is likely.
+    """
+    local, _, domain = mail.rpartition("@")
+    try:
+        *above, top_level = domain.encode("idna").decode("ascii").split(".")
+    except UnicodeError:
+        above, top_level = [], ""
+    if not above or not _TOP_LEVEL.fullmatch(top_level):
+        raise DirectoryError(
+            f"mail {mail!r}: no domain of the network",
+            public=f"L'adresse {mail} est incomplète : ce qui suit le signe @ finit par un point "
+            "et au moins deux lettres, comme dans mairie.fr.",
+        )
+    if not local.isascii():
+        plain = _without_accents(local)
+        meant = f" Vouliez-vous dire {plain}@{domain} ?" if plain.isascii() else ""
+        raise DirectoryError(
+            f"mail {mail!r}: beyond ASCII",
+            public=f"Aucun mail n'arriverait à {mail} : avant le signe @, une adresse n'a ni "
+            f"lettre accentuée ni caractère particulier.{meant}",
+        )
+
+
+def _without_accents(text: str) -> str:
+    """As one would type it on a keyboard that has none."""
+    single = text.replace("œ", "oe").replace("æ", "ae")
+    return "".join(
+        sign for sign in unicodedata.normalize("NFKD", single) if not unicodedata.combining(sign)
+    )
 
 
 def is_generic(mail: str) -> bool:

@@ -168,7 +168,7 @@ def test_enumeration_by_a_wrong_password(observer: Observer, name: str) -> None:
     assert existing == unknown
     assert [seen.status for seen in unknown] == [400] * 5 + [429] * 3
     first, last = unknown[0], unknown[-1]
-    assert "Adresse e-mail ou mot de passe incorrect." in first.body
+    assert "Adresse mail ou mot de passe incorrect." in first.body
     assert [hashed.split()[0] for hashed in first.hashes] == ["checkpw"]
     assert last.hashes == (), "a throttled attempt costs no hash"
     assert len(first.statements) > len(last.statements) > 0

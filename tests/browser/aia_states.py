@@ -1,191 +1,52 @@
-"""Every screen and state of the AIA, and what leads to each: an address, or steps in a browser."""
+"""Every screen and state of the AIA, and what shows that it is there."""
 
-from collections.abc import Callable
-from unittest.mock import patch
-
-from directory.authorisation import OPERATOR
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from tests.browser.aia_world import World
-
-USERS, STRUCTURES, ROLES = "/aia/utilisateurs", "/aia/structures", "/aia/applications"
-WHO, SHARED, ME, TWO = (f"{USERS}/{{{name}}}" for name in ("who", "shared", "me", "two"))
-LOCKED, PICTURED = f"{USERS}/{{locked}}", f"{USERS}/{{pictured}}"
-ALL, TEN = f"{USERS}?charger=tous", f"{USERS}?charger=tous&taille=10"
-NEW, ADD, MANY, BIN = (f"{USERS}/{end}" for end in ("nouveau", "ajouter", "actions", "corbeille"))
-TOWN, DEPARTMENT = f"{STRUCTURES}/collectivite-a", f"{STRUCTURES}/a-rh"
-SCHOOLS, BUDGET = f"{STRUCTURES}/a-education", f"{STRUCTURES}/a-budget"
-ROLE = f"{ROLES}/bip/lecteur"
-HOLDERS, HOLDER = f"{ROLE}?charger=oui", f"{ROLE}/{{end}}?membre={{holder_membership}}"
-FRESH = "nouvelle.personne@demo.example"
-
-Lead = str | Callable[[World], None]
-
-
-def asked(path: str, end: str) -> Lead:
-    """The dialog of the link on this page that ends so."""
-
-    def lead(world: World) -> None:
-        world.open(path)
-        world.ask(end)
-
-    return lead
-
-
-def sent(path: str, button: str = "", **values: str | list[str]) -> Lead:
-    """A form of this page, sent with these values."""
-
-    def lead(world: World) -> None:
-        world.open(path)
-        world.send(button, **values)
-
-    return lead
-
-
-def pressed(lead: Lead, place: str) -> Lead:
-    """What opens, or is ticked, where one presses on the page to which this leads."""
-
-    def further(world: World) -> None:
-        follow(world, lead)
-        world.page.locator(place).first.evaluate("place => place.click()")
-
-    return further
-
-
-def chosen(action: str, *who: str) -> Callable[[World], None]:
-    """People ticked for an action; its confirmation."""
-    ids = [f"{{{each}}}" for each in who]
-
-    def lead(world: World) -> None:
-        world.open(f"{ALL}&taille=100")
-        world.send(f"#selection [value={action}]", subject_id=ids)
-
-    return lead
-
-
-def overtaken_order(world: World) -> None:
-    chosen("verrouiller", "who", "two")(world)
-    world.directory.accounts.lock(OPERATOR, "sansdroit@demo.example")
-    world.send("#confirmation .button:last-child")
-
-
-def confirmed(action: str, *who: str) -> Callable[[World], None]:
-    """The same, done."""
-
-    def lead(world: World) -> None:
-        chosen(action, *who)(world)
-        world.send("#confirmation .actions button")
-        world.directory.bulk.work()
-        world.page.reload()
-
-    return lead
-
-
-def under_way(world: World) -> None:
-    """The first account is done, and no worker does the next."""
-    with patch("directory.services.bulk.LOCK_SECONDS", 0):
-        chosen("verrouiller", "who", "two", "holder")(world)
-        world.send("#confirmation .actions button")
-
-
-def listed_orders(world: World) -> None:
-    confirmed("verrouiller", "who")(world)
-    world.open(MANY)
-
-
-def step(number: int, mail: str = FRESH) -> Callable[[World], None]:
-    """A step of the wizard."""
-
-    def lead(world: World) -> None:
-        world.open(NEW)
-        world.send(adresse=mail)
-        if number > 1:
-            world.send("[name=suivant]")
-        if number > 2:
-            world.send(nom="Zidi", prenom="Julie", structure="a-budget")
-        if number > 3:
-            world.send(**{"role-bip": ["bip:lecteur"]})
-
-    return lead
-
-
-def then(lead: Lead, button: str = "", **values: str | list[str]) -> Lead:
-    """A form of the page to which this leads."""
-
-    def further(world: World) -> None:
-        follow(world, lead)
-        world.send(button, **values)
-
-    return further
-
-
-def while_locked(path: str, name: str, **values: str | list[str]) -> Lead:
-    """Somebody else locks this person while the form is filled in."""
-
-    def lead(world: World) -> None:
-        world.open(path)
-        world.directory.accounts.lock(OPERATOR, f"{name}@demo.example")
-        world.send(**values)
-
-    return lead
-
-
-def while_withdrawn(end: str, **values: str | list[str]) -> Lead:
-    """Somebody else withdraws the role while the form is filled in."""
-
-    def lead(world: World) -> None:
-        world.open(HOLDER.replace("{end}", end))
-        grant = Grant("agent@demo.example", "a-carrieres", "bip", "lecteur")
-        world.directory.assignments.unassign(OPERATOR, grant)
-        world.send(**values)
-
-    return lead
-
-
-def while_assigned(path: str, role: str, **values: str | list[str]) -> Lead:
-    """Somebody else gives this role to Sylvain while the form is filled in."""
-
-    def lead(world: World) -> None:
-        world.open(path)
-        grant = Grant("sansdroit@demo.example", "a-education", "bip", role)
-        world.directory.assignments.assign(OPERATOR, grant, no_mail=True)
-        world.send(**values)
-
-    return lead
-
-
-def unfinished(world: World) -> None:
-    step(3)(world)
-    world.open(NEW)
-
-
-def taken_meanwhile(world: World) -> None:
-    """Somebody else creates the person of whom he reads the recapitulation."""
-    step(4)(world)
-    person = Person(FRESH, "Zidi", "Julie")
-    world.directory.accounts.add(OPERATOR, person, "a-budget", no_mail=True)
-    world.send("#creer button")
-
-
-def looked_for(world: World) -> None:
-    """In the dialog of *Affecter*, one person found and ticked."""
-    asked(HOLDERS, "/affecter")(world)
-    field = world.page.locator("#affecter-recherche")
-    field.fill("droue")
-    world.page.locator("#affecter-resultats tbody input").check()
-
-
-def follow(world: World, lead: Lead) -> None:
-    """Go there."""
-    if isinstance(lead, str):
-        world.open(lead)
-    else:
-        lead(world)
-
+from tests.browser.aia_leads import (
+    ADD,
+    BIN,
+    DEPARTMENT,
+    HOLDER,
+    HOLDERS,
+    INES,
+    LEFT,
+    LOCKED,
+    MANY,
+    ME,
+    NEW,
+    PICTURED,
+    ROLE,
+    ROLES,
+    SCHOOLS,
+    SHARED,
+    STRUCTURES,
+    TEN,
+    TOWN,
+    TWO,
+    USERS,
+    WHO,
+    Lead,
+    asked,
+    chosen,
+    confirmed,
+    listed_orders,
+    looked_for,
+    overtaken_order,
+    pressed,
+    removed,
+    sent,
+    step,
+    taken_meanwhile,
+    then,
+    unconfirmed,
+    under_way,
+    unfinished,
+    while_assigned,
+    while_locked,
+    while_withdrawn,
+)
 
 STATES: dict[str, tuple[Lead, str]] = {
     "accueil": ("/aia", "Que voulez-vous faire"),
-    "demandes": ("/aia/demandes", "Benali"),
+    "demandes": ("/aia/demandes", "BENALI"),
     "demande": ("/aia/demandes/{request}", "François Noël"),
     # --- Utilisateurs
     "utilisateurs": (USERS, "Aucun utilisateur n'est affiché"),
@@ -211,6 +72,7 @@ STATES: dict[str, tuple[Lead, str]] = {
     # --- a person
     "fiche": (WHO, "Droüet"),
     "fiche-partagee": (SHARED, "Haddad"),
+    "fiche-a-confirmer": (unconfirmed(WHO), "n'a pas encore confirmé son rattachement"),
     "fiche-menu": (pressed(WHO, ".row-menu summary"), "Supprimer l'utilisateur"),
     "fiche-verrouillee": (LOCKED, "verrouillé"),
     "fiche-historique": (f"{USERS}/{{locked}}/historique", "conservé 12 mois"),
@@ -238,6 +100,7 @@ STATES: dict[str, tuple[Lead, str]] = {
         while_assigned(f"{WHO}/structure", "lecteur", structure="a-budget"),
         "pendant votre saisie",
     ),
+    "structure-de-retiree": (removed(sent(f"{TWO}/structure", structure=LEFT)), "Ouvrir la"),
     "photo": (f"{WHO}/photo", "Pas encore de photo"),
     "photo-supprimer": (f"{PICTURED}/photo?supprimer=1", "ne peut pas être rétablie"),
     "photo-presente": (f"{PICTURED}/photo", "Modifier la photo"),
@@ -267,12 +130,14 @@ STATES: dict[str, tuple[Lead, str]] = {
     "creer-1-existe": (step(1, "zoe.lemaitre@demo.example"), "existe déjà dans la structure"),
     "creer-1-la-sienne": (step(1, "referent@demo.example"), "votre propre adresse"),
     "creer-1-corbeille": (step(1, "oceane.petit@demo.example"), "est dans la corbeille"),
+    "creer-1-retiree": (removed(step(1, INES)), "vous pouvez le rétablir"),
     "creer-1-commune": (step(1, "accueil@demo.example"), "semble partagée"),
     "creer-1-sans-confirmer": (step(2, "accueil@demo.example"), "Cochez la case"),
     "creer-1-inachevee": (unfinished, "Reprendre"),
     "creer-2": (step(2), "Saisir les informations"),
     "creer-2-refusee": (then(step(2), nom="", prenom="", structure=""), "Saisissez le nom"),
     "creer-2-connue": (step(2, "zoe.lemaitre@demo.example"), "a déjà un compte"),
+    "creer-2-retiree": (removed(then(step(2, INES), structure=LEFT)), "Il attend dans la"),
     "creer-3": (pressed(step(3), ".unfold summary"), "Dépliez une application"),
     "creer-4": (step(4), "Récapitulatif"),
     "creer-4-depassee": (taken_meanwhile, "est déjà rattaché à la structure"),

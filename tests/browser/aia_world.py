@@ -12,7 +12,7 @@ from threading import Thread
 
 from playwright.sync_api import BrowserContext, Page
 from pyramid.events import BeforeRender
-from sqlalchemy import select
+from sqlalchemy import select, update
 from waitress.server import create_server
 
 from directory import demonstration
@@ -100,6 +100,26 @@ class World:
         link = f'a[data-dialog]:is([href$="{end}"], [href*="{end}?"])'
         self.page.locator(link).first.evaluate("link => link.click()")
         self.page.locator("dialog#dialogue[open]").wait_for()
+
+    def remove(self, name: str) -> "World":
+        """From the first structure of this person, into its bin; itself."""
+        with self.realm.services.db.unit_of_work() as session:
+            session.execute(
+                update(Membership)
+                .where(Membership.public_id == self.names[f"{name}_membership"])
+                .values(deleted_at=self.realm.services.clock.now())
+            )
+        return self
+
+    def unconfirm(self, name: str) -> "World":
+        """The first structure of this person waits for his word; itself."""
+        with self.realm.services.db.unit_of_work() as session:
+            session.execute(
+                update(Membership)
+                .where(Membership.public_id == self.names[f"{name}_membership"])
+                .values(confirmed_at=None)
+            )
+        return self
 
     def put_back(self) -> None:
         """As it was at the start, in the browser too."""

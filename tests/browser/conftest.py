@@ -127,7 +127,7 @@ class Visit:
 
     def fill_in(self, mail: str, password: str = PASSWORD) -> None:
         """The sign-in form."""
-        self.page.get_by_role("textbox", name="Adresse e-mail").fill(mail)
+        self.page.get_by_role("textbox", name="Adresse mail").fill(mail)
         self.page.get_by_role("textbox", name="Mot de passe").fill(password)
         self.page.get_by_role("button", name="Se connecter").click()
 

@@ -31,7 +31,7 @@ def clicks_first_visit(scene: Scene) -> None:
 @picture("recevoir-le-lien")
 def gives_the_address(scene: Scene) -> None:
     """Je me laisse guider : l'identifiant demandé est mon adresse e-mail professionnelle."""
-    scene.fill("Adresse e-mail", scene.who.mail)
+    scene.fill("Adresse mail", scene.who.mail)
     scene.press("Recevoir le lien")
     scene.heading("Consultez votre messagerie")
 
@@ -51,7 +51,7 @@ def types_the_address(scene: Scene) -> None:
     """Je saisis mon adresse e-mail si celle-ci n'est pas renseignée."""
     scene.visit.context.clear_cookies()  # he comes back another day
     scene.visit.open("/")
-    scene.fill("Adresse e-mail", scene.who.mail)
+    scene.fill("Adresse mail", scene.who.mail)
 
 
 @picture("saisir-le-mot-de-passe")

@@ -14,11 +14,6 @@ def tree(scene: Scene) -> Locator:
     return scene.page.get_by_role("navigation", name="Applications et rôles")
 
 
-def in_words(scene: Scene) -> str:
-    """The person, as toasts name him."""
-    return f"{scene.who.given_name} {scene.who.sn}"
-
-
 # --- J'habilite un utilisateur sur une application ------------------------------------------------
 
 
@@ -117,7 +112,7 @@ def assigns(scene: Scene) -> None:
 @picture("agent-affecte")
 def is_told_of_the_assignment(scene: Scene) -> None:
     """L'agent est désormais habilité à accéder à l'application."""
-    scene.told(f"L'utilisateur {in_words(scene)} a été affecté au rôle {ROLE} {OF_IT}.")
+    scene.told(f"L'utilisateur {scene.who.name} a été affecté au rôle {ROLE} {OF_IT}.")
     expect(scene.row(scene.who.mail)).to_be_visible()
 
 
@@ -186,7 +181,7 @@ def reassigns(scene: Scene) -> None:
 def is_told_of_the_reassignment(scene: Scene) -> None:
     """Le pop-up informatif apparaît dans le coin inférieur droit."""
     scene.told(
-        f"L'utilisateur {in_words(scene)} a été réaffecté : {ROLE} → {OTHER}, dans "
+        f"L'utilisateur {scene.who.name} a été réaffecté : {ROLE} → {OTHER}, dans "
         f"l'application {APPLICATION}."
     )
 
@@ -206,7 +201,7 @@ def unassigns(scene: Scene) -> None:
 @picture("agent-desaffecte")
 def is_told_of_the_withdrawal(scene: Scene) -> None:
     """Le pop-up informatif apparaît dans le coin inférieur droit."""
-    scene.told(f"L'utilisateur {in_words(scene)} a été désaffecté du rôle {ROLE} {OF_IT}.")
+    scene.told(f"L'utilisateur {scene.who.name} a été désaffecté du rôle {ROLE} {OF_IT}.")
 
 
 ASSIGNING = (

@@ -6,9 +6,9 @@ from tests.browser.conftest import Visit, Visitors
 
 ROLE = "/aia/applications/site/employeur"
 LOADED = f"{ROLE}?charger=oui"
-SYLVAIN = "Sylvain Droüet"
+SYLVAIN = "Sylvain DROÜET"
 ASSIGNED = (
-    "L'utilisateur Sylvain Droüet a été affecté au rôle Recruteur, bourse de l'emploi "
+    "L'utilisateur Sylvain DROÜET a été affecté au rôle Recruteur, bourse de l'emploi "
     "de l'application Site www.cig929394.fr."
 )
 

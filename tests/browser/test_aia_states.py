@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Error, ViewportSize, expect
 
-from tests.browser.aia_states import DARK, STATES, follow
+from tests.browser.aia_leads import follow
+from tests.browser.aia_states import DARK, STATES
 from tests.browser.aia_world import World, world_on
 from tests.browser.conftest import SLOW
 from tests.common import browser as browsers

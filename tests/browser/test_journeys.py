@@ -68,9 +68,9 @@ def test_the_main_journey(anyhow: Visit) -> None:
 
     visit.fill_in(AGENT, "un mauvais mot de passe")
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("Adresse e-mail ou mot de passe incorrect.")
+    expect(alert).to_contain_text("Adresse mail ou mot de passe incorrect.")
     expect(page).to_have_title(re.compile("^Erreur"))
-    assert page.get_by_role("textbox", name="Adresse e-mail").input_value() == AGENT
+    assert page.get_by_role("textbox", name="Adresse mail").input_value() == AGENT
     assert page.get_by_role("textbox", name="Mot de passe").input_value() == ""
     if visit.script:
         expect(alert).to_be_focused()
@@ -200,13 +200,13 @@ def test_without_a_role_the_person_learns_why_and_whom_to_ask(anyhow: Visit) -> 
     visit, page = anyhow, anyhow.page
     visit.sign_in("sansdroit@demo.example")
     assert tiles_of(page) == {AIA}
-    expect(page.get_by_text("Rémi Lefèvre", exact=True)).to_be_visible()
+    expect(page.get_by_text("Rémi LEFÈVRE", exact=True)).to_be_visible()
     visit.look("portail-sans-droit")
     for name in APPLICATIONS:
         page.goto(visit.demonstration.sp(f"{name}/"))
         heading = page.get_by_role("heading", level=1)
         expect(heading).to_have_text(f"Vous n'avez pas accès à l'application {LABELS[name]}")
-        expect(page.get_by_text("Rémi Lefèvre", exact=True)).to_be_visible()
+        expect(page.get_by_text("Rémi LEFÈVRE", exact=True)).to_be_visible()
         expect(page.get_by_role("link", name="referent@demo.example")).to_be_visible()
         assert visit.whoami(name) is None
     visit.look("refus")
@@ -348,7 +348,7 @@ def test_a_locked_account_is_out_at_its_next_request(
 def test_a_new_account_gets_its_mail(visit: Visit, demonstration: Demonstration) -> None:
     page = visit.page
     visit.open("/demo/courriels")
-    expect(page.get_by_role("heading", name="Courriels")).to_be_visible()
+    expect(page.get_by_role("heading", name="Mails")).to_be_visible()
     visit.look("courriels-vides")
     demonstration.command(
         *("account", "add", "nouvelle@demo.example", "--name", "Élan", "--first-name", "Zoé"),

@@ -47,7 +47,7 @@ def enter_the_desk(visit: Visit) -> None:
     visit.sign_in("correspondant@demo.example")
     visit.page.get_by_role("button", name="Annuaire des").click()
     visit.open("/aia/administration/courriels")
-    expect(visit.page.get_by_role("heading", name="Courriels", exact=True)).to_be_visible()
+    expect(visit.page.get_by_role("heading", name="Mails", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("script", [True, False])

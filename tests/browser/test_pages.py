@@ -101,7 +101,7 @@ def test_the_keyboard_alone_does_everything(visit: Visit, demonstration: Demonst
     expect(page.get_by_role("link", name="Aller au contenu")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("textbox", name="Adresse e-mail")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Adresse mail")).to_be_focused()
     page.keyboard.type(AGENT)
     page.keyboard.press("Tab")
     page.keyboard.type("Convergences-2026-demo")

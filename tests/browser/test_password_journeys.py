@@ -59,7 +59,7 @@ def test_a_first_visit_ends_in_the_application(
     page.get_by_role("link", name="Première visite").click()
     expect(page.locator(".lead")).to_contain_text("BIP")
     visit.look("premiere-visite")
-    page.get_by_role("textbox", name="Adresse e-mail").fill(mail)
+    page.get_by_role("textbox", name="Adresse mail").fill(mail)
     page.get_by_role("button", name="Recevoir le lien").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Consultez votre messagerie")
     visit.look("lien-envoye")
@@ -115,7 +115,7 @@ def test_a_first_visit_that_ends_in_a_refusal_says_that_the_password_is_kept(
     page = visit.page
     visit.open_sp("net-cotisations")
     page.get_by_role("link", name="Première visite").click()
-    page.get_by_role("textbox", name="Adresse e-mail").fill(mail)
+    page.get_by_role("textbox", name="Adresse mail").fill(mail)
     page.get_by_role("button", name="Recevoir le lien").click()
     page.goto(mailed_link(demonstration, mail))
     choose(visit, PHRASE)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from idp.errors import AccountUnusable, AlreadyExists, BadCredentials, NotFound
 from idp.interfaces import IClock
+from idp.names import full_name
 from idp.types import Entitlement, HeldRole, NotEntitled, Profile, Referent, RoleLine, Subject, Tile
 
 if TYPE_CHECKING:
@@ -506,7 +507,7 @@ class MemoryDirectory:
             there = mandate.structure is node and node.open and mandate.dates.hold(now)
             subject = mandate.account.subject
             if covers and there and mandate.account.usable(now) and subject.id != but:
-                yield Referent(subject.display_name, subject.login)
+                yield Referent(full_name(subject.given_name, subject.sn), subject.login)
 
 
 def _entitlement(membership: MemoryMembership, roles: tuple[HeldRole, ...]) -> Entitlement:

@@ -74,7 +74,6 @@ class DirectoryContract:
         subject = directory.authenticate(login, PASSWORD)
         assert (subject.id, subject.login) == (person, "Leila@ville-a.fr")
         assert (subject.given_name, subject.sn) == ("Leïla", "Benali")
-        assert subject.display_name == "Leïla Benali"
         assert subject.password_changed_at == clock.now()
 
     @pytest.mark.parametrize("password", ["une phrase assez longuE", "", PASSWORD + " ", "é" * 300])
@@ -480,7 +479,7 @@ class DirectoryContract:
         self.referent(directory, "Ailleurs", "b")
         assert self.names(directory, person) == ["Anna", "Zoe", "Ville", "Region"]
         first = directory.referents(person)[0]
-        assert first == Referent("Anna Référent", "anna@ville-a.fr")
+        assert first == Referent("Anna RÉFÉRENT", "anna@ville-a.fr")
 
     def test_the_shortest_way_counts(
         self, directory: Directory, person: str, membership: str

@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import select
-from webtest import TestApp, TestResponse
+from webtest import Form, TestApp, TestResponse
 
+from directory import actors
 from directory.authorisation import OPERATOR
 from directory.models import Account
 from directory.services import DirectoryServices
 from directory.services.accounts import Person
+from directory.services.assignments import Grant
 from idp.mail import OutboxMail
 from idp.services import Services
 from tests.common.databases import Databases
@@ -20,6 +22,15 @@ from tests.functional.conftest import PASSWORD
 NEW, ONE = "/aia/utilisateurs/nouveau", "/aia/utilisateurs/ajouter"
 BASE = "http://localhost:6543"
 MAIL = "lea.noel@ville.example"
+REMOVED = (
+    f"Le rattachement de {MAIL} à la structure Structure cig / Structure a / Structure a-rh a été "
+    "supprimé le 20/11/2026 : vous pouvez le rétablir, avec ses rôles, jusqu'au 10/12/2026."
+)
+WAITS = (
+    f"Le rattachement de {MAIL} à la structure « Structure cig / Structure a / Structure a-rh » a "
+    "été supprimé le 20/11/2026. Il attend dans la corbeille, avec ses rôles, jusqu'au 10/12/2026 "
+    ": rétablissez-le."
+)
 FIELDS = {"nom": "Noël", "prenom": "Léa", "structure": "a-rh", "fonction": "Gestionnaire"}
 
 
@@ -49,6 +60,33 @@ def realm(databases: Databases, folder: Path) -> Iterator[Realm]:
         sign_in(made.app, "referent")
         made.keep("start")
         yield made
+
+
+def remove(made: Realm) -> None:
+    """Somebody of B whom the référent of A had in A-RH, with a role, and has just removed."""
+    directory = made.directory
+    for structure in ("b", "a-rh"):
+        directory.accounts.add(OPERATOR, Person(MAIL, "Noël", "Léa"), structure, no_mail=True)
+    grant = Grant(MAIL, "a-rh", "bip", "lire")
+    directory.assignments.assign(OPERATOR, grant, no_mail=True)
+    subject_id = directory.accounts.show(OPERATOR, "referent@ville.example").subject_id
+    referent = actors.load(made.services.core, subject_id)
+    assert referent is not None
+    directory.bin.delete(referent, MAIL)
+
+
+def restoring(page: TestResponse) -> Form:
+    """What takes somebody out of the bin."""
+    (form,) = (each for each in page.forms.values() if "subject_id" in each.fields)
+    return form
+
+
+def held(directory: DirectoryServices) -> dict[str, tuple[str, list[str]]]:
+    """Where she is, in which state, with which roles."""
+    memberships = directory.accounts.show(OPERATOR, MAIL).memberships
+    return {
+        each.structure: (each.state, [role.role for role in each.roles]) for each in memberships
+    }
 
 
 def sign_in(app: TestApp, name: str) -> str:

@@ -70,7 +70,7 @@ def test_all_or_nobody_with_the_reason_of_each(visit: Visit, services: Services)
     refused = page.forms["affecter"].submit("affecter", status=400)
     summary = " ".join(refused.html.select_one(".summary").text.split())
     assert "Personne n'a été affecté" in summary
-    assert "Leïla Benali : « BIP » n'accepte qu'un rôle par personne" in summary
+    assert "Leïla BENALI : « BIP » n'accepte qu'un rôle par personne" in summary
     assert "Droüet" not in summary
     assert held(services) == before
     ticked = [box["value"] for box in refused.html.select("input[name=membre][checked]")]
@@ -92,7 +92,7 @@ def test_who_has_it_already_cannot_be_ticked_and_a_replay_changes_nothing(
     page.forms["affecter"].submit("affecter", status=303)
     before = held(services)
     replayed = page.forms["affecter"].submit("affecter", status=303).follow()
-    assert "Déjà affecté, inchangé : Sylvain Droüet." in toasts(replayed)[-1]
+    assert "Déjà affecté, inchangé : Sylvain DROÜET." in toasts(replayed)[-1]
     assert held(services) == before
     again = search(browser.get(ASSIGN), "droue")
     assert "a déjà ce rôle" in text_of(again)
@@ -105,7 +105,7 @@ def test_no_effect_yet_closed_and_oneself_are_said(visit: Visit, services: Servi
     page = search(browser.get(ASSIGN), "droue")
     tick(page, membership(services, "sansdroit", "a-education"))
     done = page.forms["affecter"].submit("affecter", status=303).follow()
-    assert "Pas encore d'effet : Sylvain Droüet : son compte est verrouillé." in toasts(done)[0]
+    assert "Pas encore d'effet : Sylvain DROÜET : son compte est verrouillé." in toasts(done)[0]
     page = search(browser.get(f"{ROLES}/bip/redacteur/affecter"), "lefevre")
     tick(page, membership(services, "referent", "a-rh"))
     done = page.forms["affecter"].submit("affecter", status=303).follow()

@@ -20,10 +20,12 @@ from directory.services import build
 from directory.services.accounts import Added, Person
 from directory.services.address_change import AddressChanges
 from directory.services.administered import RoleRef
+from directory.services.assignments import Grant
 from directory.services.bin import Removal
+from directory.services.binned import MembershipInBin
 from directory.services.edits import Edits
 from directory.services.role_members import RoleMembers
-from idp.errors import NotAllowed, NotFound
+from idp.errors import AlreadyExists, NotAllowed, NotFound
 from idp.services import Core, Services
 from tests.common.clock import FakeClock
 from tests.common.databases import Databases
@@ -267,6 +269,25 @@ def test_whoever_is_added_is_not_in_the_bin(late: Late) -> None:
     assert added.created, "anew, since he could not restore the other's"
     assert late.living(LEA) == {"bourg": True}
     assert late.directory.bin_list.page(late.here).lines == ()
+
+
+def test_what_somebody_just_lost_is_restored_and_not_replaced(late: Late) -> None:
+    """Whoever adds him waits for who removes him, or takes him out of the bin."""
+    late.add(LEA)
+    late.add(LEA, "bourg")
+    grant = Grant(LEA, "ville", "bip", "gest")
+    late.directory.assignments.assign(OPERATOR, grant, no_mail=True)
+    for first, expected in (
+        (late.directory.bin.delete, MembershipInBin),
+        (late.directory.bin.restore, AlreadyExists),
+    ):
+        refused = late.overtaken(
+            partial(first, late.here, LEA), partial(late.add, LEA, "ville", late.here)
+        )
+        assert type(refused) is expected, refused
+    assert set(late.living(LEA)) == {"ville", "bourg"}
+    sheet = late.directory.accounts.show(OPERATOR, LEA)
+    assert [role.role for each in sheet.memberships for role in each.roles] == ["gest"]
 
 
 def test_what_was_confirmed_is_shared_at_once(late: Late) -> None:

@@ -101,7 +101,7 @@ def test_affecter(visit: Visit, services: Services) -> None:
     assert done.location == f"{BASE}{LOADED}"
     shown = done.follow()
     assert toasts(shown) == [
-        "L'utilisateur Sylvain Droüet a été affecté au rôle Lecteur de l'application BIP."
+        "L'utilisateur Sylvain DROÜET a été affecté au rôle Lecteur de l'application BIP."
     ]
     assert "Droüet" in names(shown)
     assert ("sansdroit", "a-education", "bip:lecteur") in held(services)
@@ -114,7 +114,7 @@ def test_ticks_are_kept_over_searches_pages_and_filters(visit: Visit, services: 
     page = search(browser.get(ASSIGN), "droue")
     tick(page, one)
     page = search(page, "ressources")
-    assert "Sylvain Droüet" in page.html.select_one(".assign-ticked").text
+    assert "Sylvain DROÜET" in page.html.select_one(".assign-ticked").text
     form = page.forms["affecter"]
     form["taille"] = "10"
     form["filtre"] = "garçon"
@@ -146,7 +146,7 @@ def test_results_are_sorted_and_paged_and_ticks_go_along(visit: Visit, services:
     token = page.forms["affecter"]
     beyond = token.submit("aller")
     assert "11 - 14 sur 14" in text_of(beyond)
-    assert "Théo Bernard" in beyond.html.select_one(".assign-ticked").text
+    assert "Théo BERNARD" in beyond.html.select_one(".assign-ticked").text
     back = beyond.forms["affecter"].submit("aller")
     assert "1 - 10 sur 14" in text_of(back)
     assert back.html.select_one(".assign-ticked") is None
@@ -172,10 +172,15 @@ def test_for_a_time(visit: Visit, services: Services) -> None:
     assert "La date de fin doit suivre" in text_of(refused)
     form = refused.forms["affecter"]
     assert form["debut"].value == "2099-01-31"
-    form["debut"], form["fin"] = "demain", ""
-    wrong = form.submit("affecter", status=400)
-    assert to_correct(wrong) == ["Écrivez la date ainsi : 20/11/2026."]
-    form = wrong.forms["affecter"]
+    for typed, said in (
+        ("demain", "Écrivez la date ainsi : 20/11/2026."),
+        ("31/02/2026", "Cette date n'existe pas."),
+        ("0001-01-01", "Écrivez une date de 2000 à 2999."),
+    ):
+        form["debut"], form["fin"] = typed, ""
+        wrong = form.submit("affecter", status=400)
+        assert to_correct(wrong) == [said]
+        form = wrong.forms["affecter"]
     form["debut"], form["fin"] = "2099-01-31", "31/01/2099"
     done = form.submit("affecter", status=303).follow()
     row = next(row for row in done.html.select("#membres tbody tr") if "Droüet" in row.text)
@@ -186,16 +191,16 @@ def test_desaffecter(visit: Visit, services: Services) -> None:
     browser = visit("referent")
     page = browser.get(LOADED)
     asked = browser.get(item(page, "Benali", "Désaffecter le membre sélectionné"))
-    assert "Leïla Benali n'aura plus le rôle Lecteur de l'application BIP" in text_of(asked)
+    assert "Leïla BENALI n'aura plus le rôle Lecteur de l'application BIP" in text_of(asked)
     assert ("leila.benali", "a-carrieres", "bip:lecteur") in held(services), "asking does nothing"
     done = asked.forms["desaffecter"].submit(status=303).follow()
     assert toasts(done) == [
-        "L'utilisateur Leïla Benali a été désaffecté du rôle Lecteur de l'application BIP."
+        "L'utilisateur Leïla BENALI a été désaffecté du rôle Lecteur de l'application BIP."
     ]
     assert "Benali" not in names(done)
     assert ("leila.benali", "a-carrieres", "bip:lecteur") not in held(services)
     late = asked.forms["desaffecter"].submit(status=409)
-    assert "Leïla Benali n'a plus le rôle « Lecteur » : quelqu'un le lui a retiré" in text_of(late)
+    assert "Leïla BENALI n'a plus le rôle « Lecteur » : quelqu'un le lui a retiré" in text_of(late)
 
 
 def test_reaffecter(visit: Visit, services: Services) -> None:
@@ -204,7 +209,7 @@ def test_reaffecter(visit: Visit, services: Services) -> None:
     asked = browser.get(item(page, "Martin", "Réaffecter le membre à un autre rôle"))
     text = text_of(asked)
     assert "Rôle actuel dans BIP Lecteur" in text
-    assert "Agnès Martin a déjà : Abonné à la veille statutaire." in text
+    assert "Agnès MARTIN a déjà : Abonné à la veille statutaire." in text
     form = asked.forms["reaffecter"]
     refused = form.submit(status=400)
     assert to_correct(refused) == ["Choisissez le nouveau rôle."]
@@ -212,7 +217,7 @@ def test_reaffecter(visit: Visit, services: Services) -> None:
     form["nouveau"] = "redacteur"
     done = form.submit(status=303).follow()
     assert toasts(done) == [
-        "L'utilisateur Agnès Martin a été réaffecté : Lecteur → Rédacteur, dans l'application BIP."
+        "L'utilisateur Agnès MARTIN a été réaffecté : Lecteur → Rédacteur, dans l'application BIP."
     ]
     mine = {role for name, _, role in held(services) if name == "agent"}
     assert "bip:redacteur" in mine
@@ -225,7 +230,7 @@ def test_nothing_else_to_reassign_to(visit: Visit, services: Services) -> None:
     )
     browser = visit("referent")
     page = browser.get(item(browser.get(LOADED), "Martin", "Réaffecter le membre à un autre rôle"))
-    assert "Agnès Martin a déjà tous les autres rôles" in text_of(page)
+    assert "Agnès MARTIN a déjà tous les autres rôles" in text_of(page)
     assert "reaffecter" not in page.forms
 
 
@@ -236,7 +241,7 @@ def test_dates_and_a_stale_edit(visit: Visit) -> None:
     form = browser.get(path).forms["dates"]
     form["fin"] = "2098-12-31"
     done = form.submit(status=303).follow()
-    assert "François Noël" in toasts(done)[0]
+    assert "François NOËL" in toasts(done)[0]
     assert "enregistrées : jusqu'au 31/12/2098." in toasts(done)[0]
     assert browser.get(path).forms["dates"]["fin"].value == "2098-12-31"
     form = stale.forms["dates"]

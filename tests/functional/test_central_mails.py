@@ -115,7 +115,7 @@ def test_a_mandate_that_was_withdrawn_shows_nothing_any_more(
 
 def test_the_first_list_is_what_was_not_delivered_and_why(app: TestApp, services: Services) -> None:
     sign_in(app, "correspondant")
-    assert "Tous les courriels ont été remis" in app.get(MAILS).text
+    assert "Tous les mails ont été remis" in app.get(MAILS).text
     send(services, "lea@b.fr", dead=True)
     send(services, "max@b.fr")
     page = app.get(MAILS)
@@ -140,7 +140,7 @@ def test_every_list_and_the_search(app: TestApp, services: Services) -> None:
     assert len(slips(app.get(f"{MAILS}?etat=tous"))) == 2
     assert "max@b.fr" in slips(app.get(f"{MAILS}?destinataire=max@b.fr"))[0]
     nobody = app.get(f"{MAILS}?destinataire=<b>x</b>")
-    assert "Aucun courriel à l'adresse" in nobody.text
+    assert "Aucun mail à l'adresse" in nobody.text
     assert "<b>x</b>" not in nobody.text
 
 

@@ -22,11 +22,16 @@ from tests.functional.create_scene import (
     FIELDS,
     MAIL,
     NEW,
+    REMOVED,
+    WAITS,
     accounts,
     check,
     form_to,
+    held,
     key_of,
     mails,
+    remove,
+    restoring,
     sign_in,
     text,
     to_person,
@@ -125,11 +130,59 @@ def test_the_bin_is_offered_instead(app: TestApp, directory: DirectoryServices) 
     page = check(app, MAIL)
     assert "est dans la corbeille" in text(page)
     assert page.html.find("button", string=re.compile("Suivant")) is None
-    answer = form_to(page, 1, name="dossier").submit("restaurer", status=303)  # type: ignore[attr-defined]
+    answer = restoring(page).submit("subject_id", status=303)
     sheet = directory.accounts.show(OPERATOR, MAIL)
     assert sheet.state == "actif"
     assert answer.location == f"{BASE}/aia/utilisateurs/{sheet.subject_id}"
     assert "est restauré" in text(app.get("/aia"))
+
+
+def test_what_somebody_lost_is_offered_and_no_addition_takes_its_place(
+    app: TestApp, realm: Realm, directory: DirectoryServices
+) -> None:
+    remove(realm)
+    page = check(app, MAIL)
+    assert REMOVED in text(page)
+    assert page.html.find("button", string=re.compile("Suivant")), "for another structure"
+    person = to_person(app)
+    assert REMOVED not in text(person)
+    form = person.forms["formulaire"]
+    form["structure"], form["fonction"] = "a-rh", "Cheffe"
+    refused = form.submit(status=400)
+    assert to_correct(refused) == [WAITS]
+    form = refused.forms["formulaire"]
+    assert (form["structure"].value, form["fonction"].value) == ("a-rh", "Cheffe")
+    assert set(held(directory)) == {"b"}
+    form["structure"] = "a"
+    form.submit(status=303)
+    sheet = restoring(refused).submit("subject_id", status=303)
+    assert sheet.location.startswith(f"{BASE}/aia/utilisateurs/")
+    said = "Le rattachement est rétabli : Structure cig / Structure a / Structure a-rh."
+    assert said in text(sheet.follow())
+    assert held(directory) == {"a-rh": ("à confirmer", ["lire"]), "b": ("valide", [])}
+    assert "commencé" not in text(app.get(NEW)), "there is nothing left to create"
+    again = restoring(refused).submit("subject_id", status=303)
+    assert again.location == f"{BASE}{NEW}?etape=2"
+    assert "n'est plus dans la corbeille" in text(app.get("/aia"))
+    form = to_person(app).forms["formulaire"]
+    form["structure"] = "a-rh"
+    assert "est déjà rattaché à la structure" in to_correct(form.submit(status=400))[0]
+
+
+def test_what_somebody_lost_since_the_recapitulation_is_told_at_the_structure(
+    app: TestApp, realm: Realm, directory: DirectoryServices
+) -> None:
+    directory.accounts.add(OPERATOR, Person(MAIL, "Noël", "Léa"), "cig", no_mail=True)
+    form = to_recap(app, "bip:lire").forms["creer"]
+    remove(realm)
+    refused = form.submit(status=400)
+    assert to_correct(refused) == [WAITS]
+    assert refused.forms["formulaire"]["fonction"].value == "Gestionnaire"
+    other = check(app, "max@ville.example")
+    assert "max@ville.example" in other
+    restoring(refused).submit("subject_id", status=303)
+    assert held(directory)["a-rh"][1] == ["lire"]
+    assert key_of(app), "what was begun since goes on"
 
 
 def test_a_desks_address_has_to_be_confirmed(app: TestApp, services: Services) -> None:

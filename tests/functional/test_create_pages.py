@@ -17,14 +17,20 @@ from tests.common.databases import Databases
 from tests.functional import create_scene
 from tests.functional.aia_realm import Realm
 from tests.functional.aia_scene import statements
+from tests.functional.conftest import to_correct
 from tests.functional.create_scene import (
     BASE,
     FIELDS,
     MAIL,
     NEW,
     ONE,
+    REMOVED,
+    WAITS,
     accounts,
+    held,
     mails,
+    remove,
+    restoring,
     sign_in,
     text,
     to_person,
@@ -98,6 +104,51 @@ def test_the_one_page_form_tells_of_a_known_address_before_it_adds(
     assert len(directory.accounts.show(OPERATOR, MAIL).memberships) == 1
     told.forms["formulaire"].submit(status=303)
     assert len(directory.accounts.show(OPERATOR, MAIL).memberships) == 2
+
+
+def test_of_two_presses_of_the_one_page_form_the_slower_one_arrives_as_well(
+    app: TestApp, services: Services, directory: DirectoryServices, realm: Realm
+) -> None:
+    form = app.get(ONE).forms["formulaire"]
+    form["adresse"] = MAIL
+    for name, value in FIELDS.items():
+        form[name] = value
+    first, second = (form.submit(status=303) for _ in range(2))
+    assert first.location == second.location
+    assert f"{MAIL} fait partie de la structure Structure a-rh." in text(app.get("/aia"))
+    assert mails(services) == [("account-created", MAIL)]
+    other = one_page(app, MAIL)
+    assert other.status_int == 409, "another form is another order"
+    directory.accounts.add(OPERATOR, Person("max@ville.example", "N", "P"), "b", no_mail=True)
+    form["adresse"] = "max@ville.example"
+    assert form.submit(status=409), "so is the same with another address"
+    form["adresse"] = MAIL
+    assert form.submit(status=303)
+    directory.bin.delete(OPERATOR, MAIL)
+    assert form.submit(status=409), "nor is it true any more"
+    directory.bin.restore(OPERATOR, MAIL)
+    realm.clock.advance(timedelta(minutes=1))
+    assert form.submit(status=409), "he comes back to it later"
+
+
+def test_the_one_page_form_offers_what_somebody_lost(
+    app: TestApp, realm: Realm, directory: DirectoryServices
+) -> None:
+    remove(realm)
+    told = one_page(app, MAIL, fonction="Cheffe")
+    assert told.status_int == 409
+    assert REMOVED in text(told)
+    refused = told.forms["formulaire"].submit(status=400)
+    assert to_correct(refused) == [WAITS]
+    form = refused.forms["formulaire"]
+    names = ("adresse", "nom", "structure", "fonction")
+    assert [form[name].value for name in names] == [MAIL, "Noël", "a-rh", "Cheffe"]
+    assert set(held(directory)) == {"b"}
+    form["structure"] = "a"
+    form.submit(status=303)
+    restoring(refused).submit("subject_id", status=303)
+    assert set(held(directory)) == {"a", "a-rh", "b"}
+    assert held(directory)["a-rh"][1] == ["lire"]
 
 
 def test_the_one_page_form_does_not_trust_that_it_told(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -90,6 +91,32 @@ def test_a_mail_that_did_not_arrive_is_told(scene: Scene) -> None:
     with scene.world.services.db.writing() as connection:
         connection.execute(OUTBOX.update().values(state=MailState.DEAD))
     assert "mail non remis" in text_of(scene.get(LEA))
+
+
+def test_a_locked_person_is_offered_no_mail_and_it_is_said_why(scene: Scene) -> None:
+    mails = {"Réinitialisation mot de passe", "Renvoyer le mail"}
+    accounts = scene.directory.accounts
+    for mail, helps in ((LEA, "Déverrouiller le compte"), (BOTH, "Écrire au correspondant")):
+        accounts.lock(OPERATOR, mail)
+        page = scene.get(mail)
+        assert not links(page) & mails
+        assert "Ce compte est verrouillé : " in text_of(page)
+        assert helps in {each.get_text(strip=True) for each in page.html.select(".note a")}
+        asked = scene.get(mail, "/mot-de-passe")
+        assert "mot-de-passe" not in asked.forms
+        assert "Ce compte est verrouillé : " in text_of(asked)
+        offered = "reinitialisation" in form_of(scene.get(mail, "/editer")).fields
+        assert offered == (mail == LEA), "who may unlock does both at once"
+    form = form_of(scene.get(LEA, "/editer"))
+    form["verrouille"], form["reinitialisation"] = False, True
+    assert "Un mail lui est envoyé" in text_of(form.submit().follow())
+    later = scene.world.now + timedelta(days=3)
+    with scene.world.services.db.unit_of_work() as session:
+        session.scalars(select(Account).where(Account.mail == LEA)).one().valid_from = later
+    page = scene.get(LEA)
+    assert not links(page) & mails
+    assert "hors de ses dates de validité" in text_of(page)
+    assert "Changer les dates" in links(page)
 
 
 def test_an_account_in_the_bin_leads_to_the_bin(scene: Scene) -> None:

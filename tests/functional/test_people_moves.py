@@ -6,10 +6,14 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from directory import actors
+from directory.authorisation import OPERATOR, Actor
 from directory.models import Application, ApplicationEntity
+from directory.services.accounts import Person
 from idp.mail import OutboxMail
 from tests.common.databases import Databases
 from tests.functional.aia_scene import scene_on
+from tests.functional.conftest import to_correct
 from tests.functional.people_scene import BOTH, EVE, LEA, Scene, form_of, links, text_of
 
 pytestmark = pytest.mark.sqlite_only
@@ -149,6 +153,31 @@ def test_a_person_changes_structure(scene: Scene) -> None:
     (membership,) = scene.sheet(LEA).memberships
     assert membership.structure == "ecoles"
     assert [role.application for role in membership.roles] == ["bip"]
+
+
+def test_nobody_moves_to_where_something_of_his_waits_in_the_bin(scene: Scene) -> None:
+    """Ali of the payroll, removed from the schools a moment ago."""
+    directory = scene.directory
+    directory.accounts.add(OPERATOR, Person(BOTH, "Noël", "Ali"), "ecoles", no_mail=True)
+    directory.bin.delete(actor_of(scene), BOTH)
+    directory.bin.restore_subject(OPERATOR, scene.people[BOTH], structure="paie")
+    form = form_of(scene.get(BOTH, "/structure"))
+    form["structure"] = "ecoles"
+    page = form.submit(status=400)
+    (said,) = to_correct(page)
+    assert "à la structure « Vitry / Service des écoles » a été supprimé le" in said
+    assert form_of(page)["structure"].value == "ecoles"
+    line = page.click("Ouvrir la corbeille")
+    assert BOTH in text_of(line)
+    assert "Le rattachement à Vitry / Service des écoles" in text_of(line)
+    assert {each.structure for each in scene.sheet(BOTH).memberships} == {"paie", "ivry"}
+
+
+def actor_of(scene: Scene) -> Actor:
+    """The référent, as the decider knows him."""
+    found = actors.load(scene.world.services.core, scene.people["referent@demo.example"])
+    assert found is not None
+    return found
 
 
 def test_moves_are_forged_in_vain(scene: Scene) -> None:

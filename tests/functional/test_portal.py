@@ -248,7 +248,7 @@ def test_the_sign_in_page_shows_what_is_for_strangers(
 
 def test_a_request_from_the_portal_to_the_tile(services: Services, visit: Visit) -> None:
     person = visit("sansdroit")
-    assert "Rémi Lefèvre" in person.get("/").html.select_one(".empty").text
+    assert "Rémi LEFÈVRE" in person.get("/").html.select_one(".empty").text
     asked = ask(person)
     assert asked.location == "http://localhost:6543/?avis=demande-envoyee"
     page = asked.follow()
@@ -256,7 +256,7 @@ def test_a_request_from_the_portal_to_the_tile(services: Services, visit: Visit)
     assert "en attente d'une réponse" in text_of(page)
     mail = mails(services, "access-requested")[-1]
     assert mail.recipient == "referent@demo.example"
-    for said in (REASON, "Sylvain Droüet", "BIP"):
+    for said in (REASON, "Sylvain DROÜET", "BIP"):
         assert said in mail.text
 
     referent, path = visit("referent"), request_path(services)
@@ -266,7 +266,7 @@ def test_a_request_from_the_portal_to_the_tile(services: Services, visit: Visit)
     token = portal.forms["ouvrir-aia"]["csrf_token"].value
     entered = referent.post("/aia", {"csrf_token": token, "demandes": "1"}, status=303)
     assert entered.location == "http://localhost:6543/aia/demandes"
-    assert "Sylvain Droüet : BIP" in text_of(entered.follow())
+    assert "Sylvain DROÜET : BIP" in text_of(entered.follow())
     shown = referent.get(path)
     assert mails(services, "access-granted") == [], "reading decides nothing"
     assert text_of(person.get("/")).count("en attente d'une réponse") == 1
@@ -321,7 +321,7 @@ def test_the_second_answer_reads_who_was_faster(services: Services, visit: Visit
     quick.submit("refuser", status=303)
     late.fields["checkbox"][0].checked = True
     answer = late.submit("accepter", status=409)
-    assert "déjà été refusée par Rémi Lefèvre" in text_of(answer)
+    assert "déjà été refusée par Rémi LEFÈVRE" in text_of(answer)
     assert "Votre réponse n'a pas été enregistrée" in text_of(answer)
     assert mails(services, "access-granted") == []
 

@@ -146,7 +146,7 @@ def test_without_a_role_a_button_takes_the_answer_to_an_sp_that_wants_to_know(
     assert page.status_int == 403
     text = text_of(page)
     assert "Vous n'avez pas accès à l'application Net-CAP" in text
-    assert "Rémi Fort" in text
+    assert "Rémi FORT" in text
     assert page.headers["X-Request-Id"] in text
     (form,) = page.html.main.find_all("form")
     assert form.select_one("button").text == "Retourner à l'application Net-CAP"

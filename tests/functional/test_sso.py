@@ -91,7 +91,7 @@ def test_without_a_role_the_page_names_the_application_and_the_referents_and_not
         assert answer.status_int == 403
         assert "SAMLResponse" not in answer.text
         assert "BIP" in text_of(answer)
-        assert "Rémi Fort" in text_of(answer)
+        assert "Rémi FORT" in text_of(answer)
 
 
 def test_scoped_and_parallel_sps_receive_every_structure(world: World, visitor: Visitor) -> None:

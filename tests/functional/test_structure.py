@@ -104,7 +104,7 @@ def test_a_role_withdrawn_while_the_structure_is_asked_is_a_refusal(
     refused = visitor.follow(answer)
     assert refused.status_int == 403
     assert "Vous n'avez pas accès à l'application Net-CAP" in text_of(refused)
-    assert "Rémi Fort" in text_of(refused)
+    assert "Rémi FORT" in text_of(refused)
     with world.services.db.reading() as session:
         codes = list(session.scalars(select(AuditEvent.code).order_by(AuditEvent.id)))
     assert codes[-1] == "sign-on.refused"

@@ -1,5 +1,6 @@
 """*Utilisateurs*: what is done with many at once, through the whole application."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -83,6 +84,17 @@ def _turned(page: TestResponse) -> str:
     return str(page.html.select_one("noscript button[form=selection]")["formaction"])
 
 
+def test_of_one_person_a_confirmation_speaks_as_of_one(scene: Scene) -> None:
+    for action, said in (
+        ("supprimer", ("Ses rattachements", "plutôt ce compte", "permet de le restaurer")),
+        ("verrouiller", ("Cette personne ne pourra plus", "Ses rôles")),
+        ("renvoyer", ("Elle ne s'est jamais connectée",)),
+    ):
+        page = text_of(choose(scene, action, "lea").follow())
+        assert [words for words in said if words not in page] == []
+        assert not re.search(r"\b([Ll]eurs?|chacun|[Cc]es (personnes|comptes)|Elles)\b", page)
+
+
 def test_a_replay_does_nothing(scene: Scene) -> None:
     page = choose(scene, "verrouiller", "lea").follow()
     form = page.forms["confirmation"]
@@ -155,6 +167,8 @@ def test_work_under_way_shows_how_far_it_is(scene: Scene, monkeypatch: pytest.Mo
     assert done.html.progress is None
     assert done.headers["HX-Retarget"] == done.headers["HX-Reselect"] == "#avancement"
     assert "2 utilisateurs verrouillés" in text_of(done)
+    trails = [each.html.select_one(".crumbs").text.split() for each in (progress, done)]
+    assert trails[0] == trails[1], "the script replaces what is below it alone"
 
 
 def test_one_returns_to_the_list_where_one_chose(scene: Scene) -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 def sign_in(page: Page, person: str) -> None:
-    page.get_by_label("Adresse e-mail").fill(mail(person))
+    page.get_by_label("Adresse mail").fill(mail(person))
     page.get_by_label("Mot de passe", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Se connecter").click()
 

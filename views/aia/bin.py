@@ -9,7 +9,7 @@ from pyramid.response import Response
 from directory.services import build
 from idp.errors import DirectoryError
 from idp.request import Request
-from views.aia import inside
+from views.aia import creation_draft, inside
 from views.aia.actor import require_administrator
 from views.aia.back import back, here
 from views.aia.listing import listing
@@ -35,15 +35,17 @@ def page(request: Request) -> Response:
 
 
 def restore(request: Request) -> Response:
-    """Take one person out of it."""
+    """Take one person out of it; with a structure, what he had in that one alone."""
     actor = require_administrator(request)
     services = build(request.services.core)
     subject_id = request.POST.get("subject_id", "")
+    structure = request.POST.get("structure") or None
     try:
-        removal = services.bin.restore_subject(actor, subject_id)
+        removal = services.bin.restore_subject(actor, subject_id, structure=structure)
     except DirectoryError as error:
         toast(request, error.public, wrong=True)
         return see_other(request, path=back(request))
+    creation_draft.end(request, request.POST.get("dossier", ""))
     what = "Le compte est restauré" if removal.account else "Le rattachement est rétabli"
     told = f"{what} : {', '.join(removal.structures)}."
     if removal.waits:

@@ -12,10 +12,11 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services.accounts import Added
-from directory.services.bin import Bin
-from directory.services.creation import Creation, Found
+from directory.services.binned import BinnedMembership, MembershipInBin
+from directory.services.creation import Creation
 from directory.services.returning import InBin
 from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit
+from idp.names import full_name
 from idp.request import Request
 from views.aia import creation_draft as drafts
 from views.aia import inside
@@ -29,7 +30,7 @@ from views.aia.creation_person import (
     structure_choices,
     typed,
 )
-from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
+from views.forms import Form, FormRefused, Values, handle_form_submission, make_form, refuse
 from views.schemas.creation import (
     PERSONAL,
     address_schema,
@@ -97,6 +98,8 @@ def _first(
     untold: bool = False,
     unfinished: Draft | None = None,
 ) -> Response:
+    known = draft is not None and draft.known
+    actor = require_administrator(request)
     return _page(
         request,
         FIRST,
@@ -104,6 +107,7 @@ def _first(
         form=form or _address_form(request, draft),
         untold=untold,
         unfinished=unfinished,
+        binned=_creation(request).restorable(actor, draft.mail) if draft and known else (),
     )
 
 
@@ -136,9 +140,7 @@ def _check(request: Request) -> Response:
 
 
 def _settle(request: Request, draft: Draft) -> Response:
-    """*Suivant*, or *Restaurer le compte*."""
-    if "restaurer" in request.POST and draft.found is Found.IN_BIN:
-        return _restore(request, draft)
+    """*Suivant*."""
     if not draft.may_go_on:
         return _go(request, FIRST)
     if draft.generic and "personnelle" not in request.POST:
@@ -148,24 +150,27 @@ def _settle(request: Request, draft: Draft) -> Response:
     return _next(request, drafts.keep(request, replace(draft, passed=True)), PERSON)
 
 
-def _restore(request: Request, draft: Draft) -> Response:
-    try:
-        removal = Bin(request.services.core).restore(require_administrator(request), draft.mail)
-    except DirectoryError as error:
-        toast(request, error.public, wrong=True)
-        return _go(request, FIRST)
-    drafts.forget(request)
-    places = ", ".join(removal.structures)
-    toast(request, f"Le compte {draft.mail} est restauré, avec ses rôles ({places}).")
-    path = request.route_path("aia_user", subject_id=draft.subject_id)
-    return see_other(request, path=path)
-
-
 # --- (2) the person ----------------------------------------------------------------------------
 
 
-def _person(request: Request, draft: Draft, *, form: Form | None = None) -> Response:
-    return _page(request, PERSON, draft, form=form or _person_form(request, draft))
+def _person(
+    request: Request,
+    draft: Draft,
+    *,
+    form: Form | None = None,
+    binned: tuple[BinnedMembership, ...] = (),
+) -> Response:
+    return _page(request, PERSON, draft, form=form or _person_form(request, draft), binned=binned)
+
+
+def _occupied(request: Request, draft: Draft, error: AlreadyExists) -> Response:
+    """The second step again: he is in that structure, or what he had there is to be restored."""
+    form = _person_form(request, draft)
+    refuse(form, FormRefused(error.public, field="structure"))
+    binned = (error.binned,) if isinstance(error, MembershipInBin) else ()
+    response = _person(request, draft, form=form, binned=binned)
+    response.status = error.http_status
+    return response
 
 
 def _person_form(request: Request, draft: Draft) -> Form:
@@ -200,6 +205,11 @@ def _describe(request: Request, draft: Draft) -> Response:
             raise FormRefused("Choisissez une structure de la liste.", field="structure") from error
         said = {name: as_text(value) for name, value in values.items() if name != "dossier"}
         after = replace(draft, person=said, structure_path=where.label_path)
+        try:
+            if draft.known:
+                creation.require_room(actor, draft.mail, where.code)
+        except AlreadyExists as error:
+            return _occupied(request, after, error)
         after = _with_roles(request, after, draft.roles)
         lost = draft.roles is not None and after.roles != draft.roles
         if lost:
@@ -285,6 +295,8 @@ def _create(request: Request, draft: Draft) -> Response:
         toast(request, OUT_OF_SCOPE, wrong=True)
         drafts.keep(request, replace(draft, structure_path="", roles=None, role_labels=()))
         return _go(request, PERSON)
+    except MembershipInBin as error:
+        return _occupied(request, draft, error)
     except DirectoryError as error:
         return _refused(request, draft, error)
     return _go(request, DONE)
@@ -316,6 +328,7 @@ def _page(request: Request, step: int, draft: Draft | None, **more: object) -> R
         "untold": False,
         "unfinished": None,
         "refusal": "",
+        "binned": (),
         "full_name": _full_name(draft) if draft is not None else "",
         "personal": PERSONAL,
         **more,
@@ -327,7 +340,7 @@ def _full_name(draft: Draft) -> str:
     said = draft.person
     if draft.known:
         return draft.name
-    return f"{said.get('prenom', '')} {said.get('nom', '').upper()}".strip()
+    return full_name(said.get("prenom", ""), said.get("nom", "")).strip()
 
 
 def _unfinished(draft: Draft | None) -> Draft | None:

@@ -113,5 +113,12 @@ def forget(request: Request) -> None:
     request.services.drafts.forget(signed_in(request).subject.id, ADDRESS)
 
 
+def end(request: Request, key: str) -> None:
+    """Begin anew, if it is this one: a page that was left open ends none that came after it."""
+    draft = find(request) if key else None
+    if draft is not None and draft.key == key:
+        forget(request)
+
+
 def _pairs(values: object) -> tuple[tuple[str, str], ...]:
     return tuple((str(one), str(other)) for one, other in values)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from directory.services.days import first_day, last_day
 from directory.services.history import YOU, HistoryLine
-from idp.folding import search_key
+from idp.names import of
 from views.templating import thousands
 
 SENTENCES: Mapping[str, str] = {
@@ -129,11 +129,6 @@ def _sentence(line: HistoryLine) -> str:
         lines=_lines(count if isinstance(count, int) else 0),
         kind=_KINDS.get(str(line.parameters.get("kind")), ""),
     )
-
-
-def of(name: str) -> str:
-    """``de Net-CAP``, ``d'Emploi``."""
-    return f"d'{name}" if search_key(name).startswith(tuple("aeiouy")) else f"de {name}"
 
 
 def _lines(count: int) -> str:

@@ -12,6 +12,7 @@ from directory.services import DirectoryServices, build
 from directory.services.bulk_sheets import Action, Outcome, Prospect
 from directory.services.prospects import OnePerson
 from idp.errors import DirectoryError, NotAllowed, StaleEdit
+from idp.names import full_name, of
 from idp.request import Request
 from views.aia import View, inside
 from views.aia.actor import require_administrator
@@ -33,7 +34,10 @@ CHANGED = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An action on one person: how it is asked, done and told. ``{}`` is the person's name."""
+    """An action on one person: how it is asked, done and told.
+
+    In its texts ``{who}`` is the person's name, ``{of_who}`` the same with ``de``.
+    """
 
     action: Action
     title: str
@@ -47,31 +51,31 @@ class Question:
 QUESTIONS = {
     "aia_user_lock": Question(
         Action.LOCK,
-        "Verrouiller le compte de {} ?",
-        "{} ne pourra plus se connecter et ses sessions ouvertes se terminent tout de suite. Ses "
-        "rôles sont conservés : vous pourrez déverrouiller son compte.",
+        "Verrouiller le compte {of_who} ?",
+        "{who} ne pourra plus se connecter et ses sessions ouvertes se terminent tout de suite. "
+        "Ses rôles sont conservés : vous pourrez déverrouiller son compte.",
         "Verrouiller le compte",
-        "Le compte de {} ne peut pas être verrouillé",
-        "Le compte de {} est verrouillé.",
+        "Le compte {of_who} ne peut pas être verrouillé",
+        "Le compte {of_who} est verrouillé.",
         lambda services, actor, mail: services.accounts.lock(actor, mail),
     ),
     "aia_user_unlock": Question(
         Action.UNLOCK,
-        "Déverrouiller le compte de {} ?",
-        "{} pourra de nouveau se connecter, avec les rôles qui sont les siens.",
+        "Déverrouiller le compte {of_who} ?",
+        "{who} pourra de nouveau se connecter, avec les rôles qui sont les siens.",
         "Déverrouiller le compte",
-        "Le compte de {} ne peut pas être déverrouillé",
-        "Le compte de {} est déverrouillé.",
+        "Le compte {of_who} ne peut pas être déverrouillé",
+        "Le compte {of_who} est déverrouillé.",
         lambda services, actor, mail: services.accounts.unlock(actor, mail),
     ),
     "aia_user_resend": Question(
         Action.RESEND,
-        "Renvoyer le mail de création à {} ?",
-        "{} ne s'est jamais connecté. Le mail lui rappelle son identifiant, l'adresse du portail "
-        "et la façon de choisir son mot de passe.",
+        "Renvoyer le mail de création à {who} ?",
+        "{who} ne s'est jamais connecté. Le mail lui rappelle son identifiant, l'adresse du "
+        "portail et la façon de choisir son mot de passe.",
         "Renvoyer le mail",
-        "Le mail ne peut pas être renvoyé à {}",
-        "Le mail de création est renvoyé à {}.",
+        "Le mail ne peut pas être renvoyé à {who}",
+        "Le mail de création est renvoyé à {who}.",
         lambda services, actor, mail: services.invitations.send(actor, mail),
     ),
 }
@@ -79,7 +83,13 @@ QUESTIONS = {
 
 def name_of(person: Prospect) -> str:
     """``Prénom NOM``."""
-    return f"{person.given_name} {person.sn.upper()}"
+    return full_name(person.given_name, person.sn)
+
+
+def _said(text: str, person: Prospect) -> str:
+    """A question's text about this person."""
+    name = name_of(person)
+    return text.format(who=name, of_who=of(name))
 
 
 def ask(request: Request) -> Response:
@@ -99,7 +109,7 @@ def answer(request: Request) -> Response:
         question.do(services, actor, one.prospect.mail)
     except (DirectoryError, NotAllowed) as error:
         return _question_page(request, question, one, error=_why(error), status=409)
-    toast(request, question.done.format(name_of(one.prospect)))
+    toast(request, _said(question.done, one.prospect))
     return see_other(request, path=back(request))
 
 
@@ -149,7 +159,7 @@ def _why(error: DirectoryError | NotAllowed) -> str:
 
 def _deactivated(name: str, structures: tuple[str, ...]) -> str:
     if not structures:
-        return f"Le compte de {name} est désactivé : il est verrouillé."
+        return f"Le compte {of(name)} est désactivé : il est verrouillé."
     return f"{name} est désactivé dans vos structures : {', '.join(structures)}."
 
 
@@ -167,6 +177,7 @@ def _question_page(
 ) -> Response:
     values = {
         "question": question,
+        "said": _said,
         "who": one.prospect,
         "refused": one.prospect.outcome is Outcome.REFUSED,
     }

@@ -41,7 +41,7 @@ APPLICATIONS = Entry(
 )
 REQUESTS = Entry("aia_requests", "Demandes d'accès", "inbox", ("aia_request",), apart=True)
 BIN = Entry("aia_bin", "Corbeille", "delete", ("aia_bin",))
-MAILS = Entry("central_mails", "Courriels", "mail", ("central_mail",))
+MAILS = Entry("central_mails", "Mails", "mail", ("central_mail",))
 MAIN = (CREATE, USERS, STRUCTURES, APPLICATIONS)
 
 

@@ -10,12 +10,19 @@ from directory.services.invitations import Invitations
 from directory.services.sheets import AccountSheet, PersonSheet, Sheets
 from directory.states import INVITATIONS, NEVER
 from idp.errors import DirectoryError
+from idp.names import full_name
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
 from views.aia.back import here
 from views.toasts import toast
 from views.urls import see_other
+
+UNCONFIRMED = (
+    "Cette personne n'a pas encore confirmé son rattachement : l'état de son compte n'est pas "
+    "visible jusque-là, et seul le correspondant peut le changer."
+)
+"""Instead of all that is hidden, once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ def show(request: Request) -> Response:
         "invitation": _invitation(request, person.sheet),
         "name": name_of(person.sheet),
         "here": here(request),
+        "unconfirmed": "" if person.sheet.state_seen else UNCONFIRMED,
         "off": request.configuration.fields_off,
     }
     return render_to_response("views:templates/aia/user.jinja2", values, request)
@@ -54,7 +62,7 @@ def read(request: Request) -> PersonSheet:
 
 def name_of(sheet: AccountSheet) -> str:
     """``Prénom NOM``."""
-    return f"{sheet.given_name} {sheet.sn.upper()}"
+    return full_name(sheet.given_name, sheet.sn)
 
 
 def path_of(request: Request, sheet: AccountSheet, route: str = "aia_user") -> str:
@@ -63,6 +71,8 @@ def path_of(request: Request, sheet: AccountSheet, route: str = "aia_user") -> s
 
 
 def _invitation(request: Request, sheet: AccountSheet) -> Invitation:
+    if not sheet.state_seen:
+        return Invitation(never=False, undelivered=False)
     slip = request.services.mails.deliveries([sheet.mail], INVITATIONS).get(sheet.mail)
     return Invitation(
         never=sheet.activity == NEVER, undelivered=slip is not None and slip.undelivered

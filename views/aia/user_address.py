@@ -7,6 +7,7 @@ from pyramid.response import Response
 from directory.services.address_change import AddressChanges, AddressPlan, GenericAddress
 from idp.errors import AlreadyExists, DirectoryError, StaleEdit
 from idp.identity import known_by_address
+from idp.names import of
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
@@ -62,7 +63,7 @@ def _change(request: Request, plan: AddressPlan, values: Values) -> Response:
         raise FormRefused(error.public, field="adresse") from error
     except DirectoryError as error:
         raise FormRefused.because(error) from error
-    toast(request, f"L'adresse de {name_of(sheet)} est maintenant {new}. Un mail l'y attend.")
+    toast(request, f"L'adresse {of(name_of(sheet))} est maintenant {new}. Un mail l'y attend.")
     return see_other(request, path=path_of(request, sheet))
 
 

@@ -10,11 +10,12 @@ from pyramid.response import Response
 from directory.services.edit_values import AccountValues, Editable, MembershipValues, Values
 from directory.services.edits import Edits
 from idp.errors import DirectoryError, StaleEdit
+from idp.names import of
 from idp.request import Request
 from views import forms
 from views.aia import inside
 from views.aia.actor import require_administrator
-from views.aia.user import name_of, path_of
+from views.aia.user import UNCONFIRMED, name_of, path_of
 from views.forms import Form, FormRefused, handle_form_submission, make_form
 from views.schemas.people import COLUMNS, Part, edit_schema, field_name
 from views.templating import french_date
@@ -62,7 +63,7 @@ def _save(request: Request, editable: Editable, values: forms.Values) -> Respons
     except DirectoryError as error:
         raise FormRefused.because(error) from error
     name = name_of(sheet)
-    told = f"Les informations de {name} sont enregistrées." if changed else "Rien n'a changé."
+    told = f"Les informations {of(name)} sont enregistrées." if changed else "Rien n'a changé."
     toast(request, told + (" Un mail lui est envoyé pour son mot de passe." if reset else ""))
     return see_other(request, path=path_of(request, sheet))
 
@@ -107,7 +108,7 @@ def _parts(editable: Editable) -> tuple[Part, ...]:
 
 def _form(request: Request, editable: Editable, values: Values) -> Form:
     initial: forms.Values = {"version": editable.values.version}
-    account = values.account
+    account, can = values.account, editable.person.can
     if account is not None:
         initial |= {
             "nom": account.sn,
@@ -123,7 +124,7 @@ def _form(request: Request, editable: Editable, values: Values) -> Form:
         request,
         edit_schema(
             account=account is not None,
-            link=editable.person.can.link,
+            link=can.mail or (can.link and can.account),  # who may unlock it does both at once
             parts=parts,
             off=request.configuration.fields_off,
         ),
@@ -252,6 +253,7 @@ def _page(
         "sheet": editable.person.sheet,
         "can": editable.person.can,
         "name": name_of(editable.person.sheet),
+        "unconfirmed": "" if editable.person.sheet.state_seen else UNCONFIRMED,
         "form": form,
         "overtaken": overtaken,
         "differences": differences,

@@ -10,6 +10,7 @@ from pyramid.response import Response
 from directory.services.edits import Edits
 from idp.errors import Busy, DirectoryError, NotAllowed
 from idp.multipart import Upload
+from idp.names import of
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
@@ -33,7 +34,7 @@ def save(request: Request) -> Response:
     edits, actor = Edits(request.services.core), require_administrator(request)
     if REMOVE in request.POST:
         edits.remove_photo(actor, person.sheet.subject_id)
-        toast(request, f"La photo de {name_of(person.sheet)} est supprimée.")
+        toast(request, f"La photo {of(name_of(person.sheet))} est supprimée.")
         return see_other(request, path=path_of(request, person.sheet))
     if not isinstance(upload, Upload):
         return _page(request, error=ONLY_ONE, status=400)
@@ -44,7 +45,7 @@ def save(request: Request) -> Response:
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return response
-    toast(request, f"La photo de {name_of(person.sheet)} est enregistrée.")
+    toast(request, f"La photo {of(name_of(person.sheet))} est enregistrée.")
     return see_other(request, path=path_of(request, person.sheet))
 
 

@@ -1,9 +1,12 @@
 """*Changer de structure*: where to, and which roles are kept."""
 
+from collections.abc import Sequence
+
 from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
+from directory.services.binned import BinnedMembership, MembershipInBin
 from directory.services.move import Move, MovePlan, Moves, role_names
 from directory.services.sheets import MembershipSheet, PersonSheet
 from idp.errors import DirectoryError, NotAllowed, StaleEdit
@@ -42,11 +45,17 @@ def move(request: Request) -> Response:
     if SEARCH in request.POST:
         return _page(request, plan, _form(request, plan, _typed(request)))
     form = _form(request, plan)
+    binned: list[BinnedMembership] = []
+
+    def go_on(values: Values) -> Response:
+        try:
+            return _move(request, plan, values)
+        except MembershipInBin as error:
+            binned.append(error.binned)
+            raise FormRefused(error.public, field="structure") from error
+
     return handle_form_submission(
-        request,
-        form,
-        on_success=lambda values: _move(request, plan, values),
-        on_failure=lambda: _page(request, plan, form),
+        request, form, go_on, lambda: _page(request, plan, form, binned=binned)
     )
 
 
@@ -66,6 +75,8 @@ def _move(request: Request, plan: MovePlan, values: Values) -> Response:
         )
     except NotAllowed as error:
         raise FormRefused("Choisissez une structure de la liste.", field="structure") from error
+    except MembershipInBin:
+        raise
     except DirectoryError as error:
         raise FormRefused.because(error) from error
     ended = f" {_roles(moved.ended)} : la personne en est prévenue." if moved.ended else ""
@@ -136,7 +147,13 @@ def _choice(
 
 
 def _page(
-    request: Request, plan: MovePlan, form: Form, *, status: int = 200, overtaken: str = ""
+    request: Request,
+    plan: MovePlan,
+    form: Form,
+    *,
+    status: int = 200,
+    overtaken: str = "",
+    binned: Sequence[BinnedMembership] = (),
 ) -> Response:
     values = {
         "sheet": plan.person.sheet,
@@ -145,6 +162,7 @@ def _page(
         "form": form,
         "places": any(value for value, _ in form["structure"].widget.values) or SEARCHED in form,
         "overtaken": overtaken,
+        "binned": binned,
     }
     response = render_to_response("views:templates/aia/user_structure.jinja2", values, request)
     response.status = status

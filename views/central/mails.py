@@ -33,23 +33,23 @@ STATES = {
     MailState.ABANDONED: "Abandonné",
 }
 REASONS = {
-    Cause.UNREACHABLE: "Le serveur d'envoi ne répond pas ou refuse la connexion : aucun courriel "
+    Cause.UNREACHABLE: "Le serveur d'envoi ne répond pas ou refuse la connexion : aucun mail "
     "ne part. Prévenez l'administrateur du service.",
     Cause.INTERRUPTED: "La connexion au serveur d'envoi a été coupée pendant l'envoi.",
     Cause.POSTPONED: "Le serveur du destinataire demande d'attendre.",
     Cause.UNKNOWN_ADDRESS: "Cette adresse n'existe pas. Vérifiez-la auprès de la personne ou de "
     "son référent.",
     Cause.MAILBOX_FULL: "La boîte aux lettres du destinataire est pleine.",
-    Cause.POLICY: "Le serveur refuse ce courriel par une règle de sécurité (antispam, expéditeur "
+    Cause.POLICY: "Le serveur refuse ce mail par une règle de sécurité (antispam, expéditeur "
     "non autorisé). Prévenez l'administrateur du service.",
-    Cause.REFUSED: "Le serveur du destinataire a refusé ce courriel.",
-    Cause.UNSENDABLE: "L'adresse ne peut pas recevoir de courriel telle qu'elle est écrite. "
+    Cause.REFUSED: "Le serveur du destinataire a refusé ce mail.",
+    Cause.UNSENDABLE: "L'adresse ne peut pas recevoir de mail telle qu'elle est écrite. "
     "Corrigez-la.",
     Cause.DEFECT: "Une erreur du portail a empêché l'envoi. Prévenez l'administrateur du service.",
 }
 NOTICES = {
-    "renvoye": "Le courriel part de nouveau dans un instant.",
-    "abandonne": "Le courriel est abandonné : il ne partira plus.",
+    "renvoye": "Le mail part de nouveau dans un instant.",
+    "abandonne": "Le mail est abandonné : il ne partira plus.",
 }
 MOST_DIGITS = 15
 MOST_ADDRESS = 254

@@ -17,7 +17,7 @@ from views.demo.applications import (
 HERE = Path(__file__).parent
 
 NAME_ID_FORMATS = {
-    EMAIL_ADDRESS: "adresse e-mail",
+    EMAIL_ADDRESS: "adresse mail",
     PERSISTENT: "identifiant permanent, propre à cette application",
     TRANSIENT: "identifiant de passage, nouveau à chaque connexion",
     "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified": "identifiant du compte",
@@ -33,7 +33,7 @@ STATUSES = {
 }
 ATTRIBUTE_LABELS = {
     "uid": "Identifiant",
-    "mail": "Adresse e-mail",
+    "mail": "Adresse mail",
     "givenName": "Prénom",
     "sn": "Nom",
     "displayName": "Nom complet",

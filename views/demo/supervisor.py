@@ -297,7 +297,7 @@ def announce(settings: Settings, sp_port: int) -> None:
     """Say in French where everything is."""
     addresses = [
         ("Portail", settings.url("/")),
-        ("Courriels", settings.url("/demo/courriels")),
+        ("Mails", settings.url("/demo/courriels")),
         *((application.label, application.base(sp_port)) for application in APPLICATIONS),
     ]
     lines = ["", "Convergences est prêt.", ""]

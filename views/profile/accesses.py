@@ -12,7 +12,7 @@ from idp.types import NameIDFormat, Source, Tile
 from views.person import signed_in
 
 WORDS = {
-    Source.MAIL: "Adresse e-mail",
+    Source.MAIL: "Adresse mail",
     Source.UID: "Identifiant",
     Source.GIVEN_NAME: "Prénom",
     Source.SN: "Nom",
@@ -32,7 +32,7 @@ WORDS = {
     Source.TEMPLATE: "Texte composé de vos informations",
 }
 NAME_IDS = {
-    NameIDFormat.EMAIL_ADDRESS: "Votre adresse e-mail",
+    NameIDFormat.EMAIL_ADDRESS: "Votre adresse mail",
     NameIDFormat.PERSISTENT: "Un pseudonyme propre à cette application",
     NameIDFormat.TRANSIENT: "Un identifiant à usage unique",
     NameIDFormat.UNSPECIFIED: "Un identifiant interne, qui ne change jamais",

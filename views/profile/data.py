@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pyramid.config import Configurator
 from pyramid.response import Response
 
+from idp.names import full_name
 from idp.records import JournalEntry, MailNote, OpenSession, Pseudonym
 from idp.request import Request
 from idp.types import Subject
@@ -65,7 +66,7 @@ def everything(request: Request, subject: Subject) -> dict[str, object]:
     events = services.audit.about(subject.id, most=MOST_EVENTS)
     return {
         "à propos": {
-            "personne": f"{subject.given_name} {subject.sn}",
+            "personne": full_name(subject.given_name, subject.sn),
             "responsable du traitement": organization.name,
             "délégué à la protection des données": organization.dpo,
             "établi le": services.clock.now(),

@@ -7,6 +7,7 @@ from pyramid.response import Response
 
 from idp.log import logger
 from idp.messages import AcceptedRequest
+from idp.names import of
 from idp.outcomes import HandOver, Refused
 from idp.request import Request
 from idp.security import HAND_OVER_POLICY
@@ -16,7 +17,7 @@ from views.templating import environment
 
 def hand_over_page(request: Request, hand_over: HandOver) -> Response:
     """The Response, on its way to the SP."""
-    title = f"Ouverture de {hand_over.display_name}"
+    title = f"Ouverture {of(hand_over.display_name)}"
     return form_page(request, title, hand_over.action, _fields(hand_over))
 
 

@@ -115,9 +115,11 @@ def one_page_schema(
 ) -> colander.MappingSchema:
     """*Ajout d'un nouvel utilisateur*: everything but roles.
 
-    ``vu`` is the address of which he was told what it is; ``generic``: it looks like a desk's.
+    ``vu`` is the address of which he was told what it is; ``generic``: it looks like a desk's;
+    ``dossier`` tells one form from another.
     """
     schema = colander.MappingSchema()
+    schema.add(hidden_node("dossier", MAX_KEY))
     schema.add(hidden_node("vu", MAX_LOGIN))
     schema.add(_address())
     if generic:

@@ -1,13 +1,18 @@
 """A day in a form: the browser's own field, or 20/11/2026 where one types it."""
 
-from contextlib import suppress
-from datetime import UTC, date, datetime
+import re
+from datetime import date
 
 import colander
 from deform.widget import TextInputWidget
 
 FIRST_YEAR, LAST_YEAR = 2000, 2999
 WRONG = "Écrivez la date ainsi : 20/11/2026."
+ABSENT = "Cette date n'existe pas."
+FAR = f"Écrivez une date de {FIRST_YEAR} à {LAST_YEAR}."
+
+_ISO = re.compile(r"(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})", re.ASCII)
+_FRENCH = re.compile(r"(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d{4})", re.ASCII)
 
 
 class Day(colander.SchemaType):  # type: ignore[misc]
@@ -22,16 +27,21 @@ class Day(colander.SchemaType):  # type: ignore[misc]
         """Read a day.
 
         Raises:
-            colander.Invalid: it is none.
+            colander.Invalid: it is written otherwise, is in no calendar, or is too far away.
         """
         if cstruct is colander.null or not str(cstruct).strip():
             return colander.null
-        for form in ("%Y-%m-%d", "%d/%m/%Y"):
-            with suppress(ValueError):
-                day = datetime.strptime(str(cstruct).strip(), form).replace(tzinfo=UTC).date()
-                if FIRST_YEAR <= day.year <= LAST_YEAR:
-                    return day
-        raise colander.Invalid(node, WRONG)
+        text = str(cstruct).strip()
+        written = _ISO.fullmatch(text) or _FRENCH.fullmatch(text)
+        if written is None:
+            raise colander.Invalid(node, WRONG)
+        try:
+            day = date(*(int(written[part]) for part in ("year", "month", "day")))
+        except ValueError as error:
+            raise colander.Invalid(node, ABSENT) from error
+        if not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise colander.Invalid(node, FAR)
+        return day
 
 
 def day_node(name: str, title: str, description: str = "") -> colander.SchemaNode:

@@ -70,7 +70,7 @@ def new_password_nodes(policy: PasswordPolicy) -> list[colander.SchemaNode]:
 def shown_login_node(login: str) -> colander.SchemaNode:
     """Whose password it is: password managers ask."""
     return colander.SchemaNode(
-        colander.String(), name="login", title="Adresse e-mail", widget=ShownLoginWidget(login)
+        colander.String(), name="login", title="Adresse mail", widget=ShownLoginWidget(login)
     )
 
 

@@ -25,11 +25,11 @@ def login_node(description: str, *validators: Validator) -> colander.SchemaNode:
     return colander.SchemaNode(
         colander.String(),
         name="login",
-        title="Adresse e-mail",
-        missing_msg="Saisissez votre adresse e-mail.",
+        title="Adresse mail",
+        missing_msg="Saisissez votre adresse mail.",
         validator=colander.All(
-            colander.Length(max=MAX_LOGIN, max_err="Cette adresse e-mail est trop longue."),
-            without_controls("Cette adresse e-mail contient un caractère qui n'est pas permis."),
+            colander.Length(max=MAX_LOGIN, max_err="Cette adresse mail est trop longue."),
+            without_controls("Cette adresse mail contient un caractère qui n'est pas permis."),
             *validators,
         ),
         widget=mail_widget(autocomplete="username"),

@@ -258,7 +258,7 @@ def test_an_answer_is_shown_for_a_month(scene: Scene, referent: Actor, clock: Fa
 def test_granting_gives_the_role_and_tells_the_person(scene: Scene, referent: Actor) -> None:
     request = scene.ask()
     sheet = scene.answers.read(referent, request)
-    assert (sheet.name, sheet.reason, sheet.obstacle) == ("Prénom Nom", REASON, "")
+    assert (sheet.name, sheet.reason, sheet.obstacle) == ("Prénom NOM", REASON, "")
     assert [role.code for role in sheet.roles] == ["r1", "r2"]
     scene.answers.grant(referent, request, ["r2"], "Bienvenue.")
     assert [role for role, _ in scene.held()] == ["bip:r2"]
@@ -454,6 +454,9 @@ def test_an_account_locked_meanwhile_can_only_be_refused(scene: Scene, referent:
     with refused(DirectoryError, "est verrouillé"):
         scene.answers.grant(referent, request, ["r1"])
     assert scene.held() == []
+    with scene.world.core.db.unit_of_work() as session:
+        session.execute(update(Membership).values(confirmed_at=None))
+    assert "est verrouillé" not in scene.answers.read(referent, request).obstacle, "not his to know"
     scene.answers.refuse(referent, request, "Compte verrouillé.")
 
 

@@ -301,16 +301,6 @@ def test_delete_takes_the_memberships_in_scope_only(world: World, referent: Acto
     assert restored.structures == removal.structures
 
 
-def test_membership_added_again_has_no_history(world: World, referent: Actor) -> None:
-    world.add("shared@ville.fr", "a-rh")
-    world.add("shared@ville.fr", "b")
-    world.directory.assignments.assign(OPERATOR, Grant("shared@ville.fr", "a-rh", "bip", "r1"))
-    world.directory.bin.delete(referent, "shared@ville.fr")
-    world.add("shared@ville.fr", "a-rh")
-    sheet = world.directory.accounts.show(OPERATOR, "shared@ville.fr")
-    assert [(one.structure, one.roles) for one in sheet.memberships] == [("a-rh", ()), ("b", ())]
-
-
 def test_unconfirmed_membership_keeps_no_account_alive(
     world: World, referent: Actor, central: Actor
 ) -> None:

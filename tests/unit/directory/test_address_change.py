@@ -14,6 +14,7 @@ from directory.services.accounts import Person
 from directory.services.address_change import KEPT, RESERVED, AddressChanges, GenericAddress
 from directory.services.address_refusal import AddressRefusals
 from directory.services.assignments import Grant
+from directory.services.creation import Creation, Found
 from directory.services.edits import Edits
 from directory.services.photos import Photos
 from directory.services.record import Record
@@ -180,11 +181,51 @@ def test_an_address_that_somebody_has_or_had(world: World, referent: Actor, lea:
     for mail, told in (
         ("TAKEN@ville.fr", "déjà celle d'un compte"),
         ("own@ville.fr", "déjà celle d'un compte"),
-        ("binned@ville.fr", "elle reste réservée une semaine"),  # that it lies there is not his
+        ("binned@ville.fr", "ne peut pas être utilisée"),  # that it lies there is not his
     ):
         with pytest.raises(AlreadyExists) as refused:
             change(world, referent, lea, mail)
         assert told in refused.value.public
+
+
+def test_why_an_address_is_reserved_is_told_to_whoever_sees_the_account(
+    world: World, referent: Actor, central: Actor, lea: str
+) -> None:
+    change(world, referent, lea)
+    other = world.add("b@ville.fr", "b").subject_id
+    world.directory.mandates.add(OPERATOR, "b@ville.fr", "b", ("bip",))
+    elsewhere = world.actor(other)
+    world.add(NEW, "b", elsewhere)  # she did not confirm it
+    creation = Creation(world.core)
+    for actor, told in (
+        (referent, "était celle d'un compte il y a quelques jours"),
+        (central, "était celle d'un compte il y a quelques jours"),
+        (elsewhere, f"L'adresse {OLD} ne peut pas être utilisée pour le moment. Le correspondant"),
+    ):
+        with pytest.raises(AlreadyExists) as refused:
+            creation.check(actor, OLD)
+        assert refused.value.public.startswith(told) == (actor is elsewhere)
+        assert told in refused.value.public
+    assert world.core.settings.organization.correspondant in refused.value.public
+    assert "réservée" not in refused.value.public
+
+
+def test_an_address_without_a_mailbox_is_not_taken(world: World, referent: Actor, lea: str) -> None:
+    for mail in ("léa@ville.fr", "lea@ville"):
+        for attempt in (
+            lambda mail=mail: change(world, referent, lea, mail),
+            lambda mail=mail: change(world, OPERATOR, lea, mail),
+            lambda mail=mail: world.add(mail, "a-rh"),
+            lambda mail=mail: Creation(world.core).check(referent, mail),
+        ):
+            with pytest.raises(DirectoryError, match=r"beyond ASCII|no domain"):
+                attempt()
+    with world.core.db.unit_of_work() as session:  # one who is recorded already goes on
+        account = session.scalars(select(Account).where(Account.subject_id == lea)).one()
+        account.mail = account.mail_key = "léa@ville"
+    assert Creation(world.core).check(referent, "Léa@ville").found is Found.KNOWN
+    assert not world.add("léa@ville", "a").created
+    assert change(world, referent, lea, shown="léa@ville") == NEW
 
 
 def test_the_old_address_is_reserved_for_a_week(

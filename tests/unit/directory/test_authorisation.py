@@ -59,6 +59,7 @@ ABOUT: dict[Permission, st.SearchStrategy[Target]] = {
     Permission.CLOSE_STRUCTURE: closing_targets,
     Permission.SET_SIRET: structure_targets,
     Permission.SEE_ACCOUNT: account_targets,
+    Permission.SEE_ACCOUNT_STATE: account_targets,
     Permission.CREATE_ACCOUNT: structure_targets,
     Permission.LOCK_ACCOUNT: account_targets,
     Permission.EDIT_ACCOUNT: account_targets,
@@ -114,7 +115,7 @@ OVER_THE_ACCOUNT = (
     Permission.CHANGE_ADDRESS,
     Permission.DELETE_ACCOUNT,
 )
-OWN = (Permission.SEE_ACCOUNT, Permission.CONFIRM_MEMBERSHIP)
+OWN = (Permission.SEE_ACCOUNT, Permission.SEE_ACCOUNT_STATE, Permission.CONFIRM_MEMBERSHIP)
 
 
 def test_every_permission_is_asked_about() -> None:
@@ -196,7 +197,7 @@ def test_shared_and_privileged_accounts(
 
 @given(
     actors,
-    st.sampled_from(OVER_THE_ACCOUNT),
+    st.sampled_from((*OVER_THE_ACCOUNT, Permission.SEE_ACCOUNT_STATE, Permission.SEND_LINK)),
     account_targets,
     path_sets,
 )
@@ -205,6 +206,17 @@ def test_unconfirmed_memberships_restrict_and_grant_nothing(
 ) -> None:
     other = replace(target, unconfirmed_paths=waiting)
     assert may(actor, permission, target) == may(actor, permission, other)
+
+
+@given(actors, account_targets)
+def test_the_state_of_an_account_is_seen_by_what_was_confirmed(
+    actor: Actor, target: AccountTarget
+) -> None:
+    """Everywhere, himself, or a confirmed membership in scope: exactly then."""
+    inside = any(path.startswith(scope.root) for scope in actor.scopes for path in target.paths)
+    expected = actor.everywhere or inside or target.account_id == actor.account_id
+    assert may(actor, Permission.SEE_ACCOUNT_STATE, target) == expected
+    assert not expected or may(actor, Permission.SEE_ACCOUNT, target)
 
 
 @given(referents, structure_targets)

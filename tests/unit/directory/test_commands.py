@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from directory.commands import register
 from directory.demonstration import PASSWORD, load
-from directory.models import Account, Application, Assignment, Mandate, Structure
+from directory.models import Account, Application, Assignment, Mandate, Membership, Structure
 from idp.cli import _wrap
 from idp.errors import AlreadyExists, BadCredentials, ConvergencesError, NotFound
 from idp.mail import OutboxMail
@@ -194,6 +194,18 @@ def test_address_in_the_bin_names_the_command(run: Runner) -> None:
     assert "« convergences account restore one@ville.fr »" in refused.value.public
 
 
+def test_what_waits_in_a_structures_bin_names_the_command(run: Runner, services: Services) -> None:
+    add(run, "one@ville.fr")
+    with services.db.unit_of_work() as session:
+        session.execute(update(Membership).values(deleted_at=services.clock.now()))
+    words = ("account", "add", "ONE@ville.fr", "--name", "N", "--first-name", "P")
+    with pytest.raises(AlreadyExists) as refused:
+        run(*words, "--structure", "a")
+    assert "Il attend dans la corbeille, avec ses rôles" in refused.value.public
+    assert "Tapez « convergences account restore one@ville.fr »" in refused.value.public
+    run.ok("account", "restore", "one@ville.fr")
+
+
 def test_known_address_gets_a_confirmed_membership(run: Runner) -> None:
     add(run, "one@ville.fr")
     words = ("account", "add", "ONE@ville.fr", "--name", "X", "--first-name", "Y")
@@ -223,7 +235,7 @@ def test_show(run: Runner) -> None:
     assert isinstance(shown, dict)
     assert shown["memberships"][0]["roles"][0]["role"] == "lecteur"
     text = run.cli.said[-1][0]
-    assert text.splitlines()[0] == "Prénom Nom <one@ville.fr> : actif"
+    assert text.splitlines()[0] == "Prénom NOM <one@ville.fr> : actif"
     assert "bip:lecteur" in text
     assert "référent de a" in text
     with run.refused():

@@ -90,7 +90,7 @@ def test_the_own_referent_is_named(world: World, notices: EndingNotices, clock: 
     world.directory.mandates.add(OPERATOR, "chef@ville.fr", "a", ("bip",))
     clock.advance(END - clock.now() - 20 * DAY)
     notices.run()
-    assert "- Prénom Nom, chef@ville.fr" in told(world)[0]
+    assert "- Prénom NOM, chef@ville.fr" in told(world)[0]
 
 
 def test_two_workers_tell_once(world: World, notices: EndingNotices, clock: FakeClock) -> None:

@@ -183,7 +183,8 @@ def test_who_left_is_no_longer_one_of_his(world: World, referent: Actor, central
             world.directory.structures.rename(OPERATOR, "a", code)
 
     def who() -> list[str]:
-        return [line.actor for line in History(world.core).of_structure(referent, "a").lines[:2]]
+        found = History(world.core).of_structure(referent, "a").lines
+        return [line.actor for line in found if line.code == "structure.renamed"]
 
     assert who() == ["Le correspondant", "Prénom NOM"]
     world.add("paul@ville.fr", "b")
@@ -193,8 +194,34 @@ def test_who_left_is_no_longer_one_of_his(world: World, referent: Actor, central
     world.directory.mandates.add_central(OPERATOR, "autre@cig.fr")
     world.directory.mandates.remove_central(OPERATOR, "correspondant@cig.fr")
     assert who() == ["Un administrateur d'une autre structure"] * 2
+    for mail in ("paul@ville.fr", "autre@cig.fr"):
+        world.add(mail, "a", referent)
+    assert who() == ["Un administrateur d'une autre structure"] * 2, "they did not confirm it"
     world.directory.bin.delete(OPERATOR, "paul@ville.fr")
     assert who()[1] == "Une personne qui n'a plus de compte"
+
+
+def test_what_was_not_confirmed_is_no_beginning(
+    world: World, clock: FakeClock, referent: Actor
+) -> None:
+    """Of the account only what is younger than a membership that its person confirmed."""
+    mail = "loin@ville.fr"
+    subject_id = world.add(mail, "b").subject_id
+    world.add(mail, "a-rh", referent)
+    history = History(world.core)
+
+    def told() -> set[str]:
+        found = codes(history.of_account(referent, subject_id))
+        return {code for code in found if code.startswith("account.")}
+
+    clock.advance(timedelta(days=1))
+    world.directory.accounts.lock(OPERATOR, mail)
+    assert told() == set()
+    clock.advance(timedelta(days=1))
+    world.add(mail, "a")
+    clock.advance(timedelta(days=1))
+    world.directory.accounts.unlock(OPERATOR, mail)
+    assert told() == {"account.unlocked"}
 
 
 def test_the_hour_of_what_the_person_did_himself_is_his_own(

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Assignment, Membership
 from directory.services.assignments import Grant
+from directory.services.binned import BIN_PERIOD, MembershipInBin
 from directory.services.creation import Creation
 from directory.services.edit_values import Editable, MembershipValues, Values
 from directory.services.edits import Edits
@@ -456,7 +457,9 @@ def test_a_move_that_was_overtaken_is_refused(world: World, referent: Actor, lea
     assert len(held(world, lea)) == 3
 
 
-def test_where_he_is_already_or_was(world: World, referent: Actor, lea: str) -> None:
+def test_where_he_is_already_or_was(
+    world: World, referent: Actor, lea: str, clock: FakeClock
+) -> None:
     world.add(LEA, "a")
     with pytest.raises(AlreadyExists):
         move(world, referent, lea, "a-rh")
@@ -466,6 +469,9 @@ def test_where_he_is_already_or_was(world: World, referent: Actor, lea: str) -> 
         gone = session.scalars(select(Membership).order_by(Membership.id.desc())).first()
         assert gone is not None
         gone.deleted_at = world.core.clock.now()
+    with pytest.raises(MembershipInBin):
+        move(world, referent, lea, "a", "bip:r1")
+    clock.advance(BIN_PERIOD)
     move(world, referent, lea, "a", "bip:r1")
     with world.core.db.reading() as session:
         assert len(session.scalars(select(Membership)).all()) == 2, "Léa's and the référent's"

@@ -26,7 +26,7 @@ from directory.models import Account, Application, Assignment, Membership, Role,
 from directory.search import mail_key, search_key
 from directory.services import people as service
 from directory.services.exports import Exports, Options
-from directory.services.people import Criteria, Page, People, Sort, State
+from directory.services.people import Criteria, MemberLine, Page, People, Sort, State
 from directory.services.structures import refresh_subtree
 from directory.states import account_state, activity
 from idp.services import Services
@@ -270,6 +270,8 @@ def fits(world: Made, criteria: Criteria, membership: Membership) -> bool:
         State.SUSPENDED: membership.suspended,
         State.NEVER: account.last_sign_in_at is None,
     }.get(criteria.state, account_state(account, START) == criteria.state)
+    if criteria.state not in {"", State.SUSPENDED}:
+        state = state and tells(world, [membership])
     if criteria.structure:
         (root,) = (each for each in world.structures if each.code == criteria.structure)
         inside = structure.path.startswith(root.path) if criteria.below else structure is root
@@ -289,14 +291,29 @@ def fits(world: Made, criteria: Criteria, membership: Membership) -> bool:
     )
 
 
-def account_key(account: Account, sort: Sort) -> tuple[Any, ...]:
+def tells(world: Made, memberships: list[Membership]) -> bool:
+    """Whether the state of the account that these are of may be seen by them."""
+    target = AccountTarget(-1, frozenset(e.structure.path for e in memberships if e.confirmed_at))
+    return may(world.actor, Permission.SEE_ACCOUNT_STATE, target)
+
+
+def state_of(world: Made, memberships: list[Membership]) -> tuple[str, str]:
+    """The state and the activity of the account, as these let him read them."""
+    account = memberships[0].account
+    if not tells(world, memberships):
+        return "à confirmer", ""
+    return account_state(account, START), activity(account.last_sign_in_at, START)
+
+
+def account_key(account: Account, sort: Sort, *, seen: bool = True) -> tuple[Any, ...]:
     name = (search_key(account.sn), search_key(account.given_name), account.id)
     if sort is Sort.MAIL:
         return account.mail_key, account.id
     if sort is Sort.GIVEN_NAME:
         return name[1], name[0], name[2]
     if sort is Sort.LAST:
-        return ACTIVITIES.index(activity(account.last_sign_in_at, START)), *name
+        activities = ACTIVITIES.index(activity(account.last_sign_in_at, START))
+        return activities if seen else len(ACTIVITIES), *name
     return name
 
 
@@ -304,8 +321,8 @@ def structure_key(membership: Membership) -> tuple[Any, ...]:
     return search_key(membership.structure.label_path), membership.structure_id
 
 
-def line_key(membership: Membership, sort: Sort) -> tuple[Any, ...]:
-    key = account_key(membership.account, sort)
+def line_key(world: Made, membership: Membership, sort: Sort) -> tuple[Any, ...]:
+    key = account_key(membership.account, sort, seen=tells(world, [membership]))
     if sort is Sort.STRUCTURE:
         return *structure_key(membership), *key
     return *key, membership.id
@@ -388,7 +405,11 @@ def test_people(
         ordered = sorted(
             accounts.values(),
             key=lambda one: (
-                line_key(firsts[one.id], sort) if sort is Sort.STRUCTURE else account_key(one, sort)
+                line_key(world, firsts[one.id], sort)
+                if sort is Sort.STRUCTURE
+                else account_key(
+                    one, sort, seen=tells(world, [e for e in found if e.account is one])
+                )
             ),
             reverse=descending,
         )
@@ -404,11 +425,10 @@ def test_people(
         assert counted == total if counted.exact else not total.exact
         assert counted.number <= len(ordered)
         for line in page(None).lines:
-            assert {each.code for each in line.structures} == {
-                each.structure.code
-                for each in visible(world)
-                if each.account.subject_id == line.subject_id
-            }
+            his = [e for e in visible(world) if e.account.subject_id == line.subject_id]
+            assert {each.code for each in line.structures} == {e.structure.code for e in his}
+            assert (line.state, line.activity) == state_of(world, his)
+            assert (line.invitation == "jamais connecté") == (line.activity == "jamais")
             target = AccountTarget(
                 -1,
                 frozenset(
@@ -421,10 +441,15 @@ def test_people(
         exports = Exports(services.core)
         export = exports.users(world.actor, criteria, Options(contact=False, file_format="csv"))
         exported = [line for batch in exports.batches(export) for line in batch]
+        expected = sorted(found, key=lambda one: line_key(world, one, Sort.NAME))
         assert [(line.mail, line.structure_path) for line in exported] == [
-            (each.account.mail, each.structure.label_path)
-            for each in sorted(found, key=lambda one: line_key(one, Sort.NAME))
+            (each.account.mail, each.structure.label_path) for each in expected
         ]
+        for line, each in zip(exported, expected, strict=True):
+            assert (line.account_state, line.activity) == state_of(world, [each])
+            dates = each.account.valid_from, each.account.valid_until
+            told = dates if tells(world, [each]) else (None, None)
+            assert (line.valid_from, line.valid_until) == told
 
 
 def named(world: Made, criteria: Criteria, where: int | None, app: int | None) -> Criteria:
@@ -466,8 +491,13 @@ def test_lines(
         order = {"sort": sort, "descending": descending, "size": 10}
 
         def expected(found: list[Membership]) -> list[str]:
-            ordered = sorted(found, key=lambda one: line_key(one, sort), reverse=descending)
+            ordered = sorted(found, key=lambda one: line_key(world, one, sort), reverse=descending)
             return [each.public_id for each in ordered]
+
+        def told(line: MemberLine) -> str:
+            (one,) = (e for e in world.memberships if e.public_id == line.membership_id)
+            assert line.state == state_of(world, [one])[0]
+            return line.membership_id
 
         seen = [each for each in visible(world) if fits(world, Criteria(text=text), each)]
         mine = [
@@ -485,7 +515,7 @@ def test_lines(
                     lambda cursor, code=structure.code: people.members(
                         world.actor, code, text=text, cursor=cursor, **order
                     ),
-                    lambda line: line.membership_id,
+                    told,
                     expected([e for e in seen if e.structure.path.startswith(structure.path)]),
                 )
         if not mine:
@@ -494,7 +524,7 @@ def test_lines(
             lambda cursor: people.holders(
                 world.actor, "app0", "r0", text=text, cursor=cursor, **order
             ),
-            lambda line: line.membership_id,
+            told,
             expected([each for each in mine if holds(world, each, [role])]),
         )
         if len(search_key(text)) >= 3:
@@ -502,6 +532,6 @@ def test_lines(
                 lambda cursor: people.candidates(
                     world.actor, "app0", "r0", text, cursor=cursor, **order
                 ),
-                lambda line: line.membership_id,
+                told,
                 expected(mine),
             )

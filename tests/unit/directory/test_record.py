@@ -111,7 +111,7 @@ def test_the_file_holds_all_that_the_directory_does(record: Record, world: World
     held = record.export(lea)
     account = held["compte"]
     assert isinstance(account, Mapping)
-    assert account["adresse e-mail"] == "lea@ville.fr"
+    assert account["adresse mail"] == "lea@ville.fr"
     assert account["mot de passe"] == "aucun"
     assert lea == account["identifiant interne"]
     photo = held["photo"]

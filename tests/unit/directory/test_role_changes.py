@@ -28,7 +28,7 @@ def test_a_role_is_withdrawn_once(desk: Desk) -> None:
     one = desk.add("one")
     desk.members.assign(desk.actor, R1, (one,))
     was = desk.members.withdraw(desk.actor, R1, one)
-    assert (was.name, was.application, was.role) == ("Prénom Nom", "BIP", "Rôle r1")
+    assert (was.name, was.application, was.role) == ("Prénom NOM", "BIP", "Rôle r1")
     assert desk.held() == set()
     assert desk.last_events(1)[0][:2] == ("assignment.withdrawn", "role:bip:r1")
     (ended,) = desk.world.ended
@@ -36,7 +36,7 @@ def test_a_role_is_withdrawn_once(desk: Desk) -> None:
     for call in (desk.members.withdraw, desk.members.read, desk.reassignment.read):
         with pytest.raises(StaleEdit) as late:
             call(desk.actor, R1, one)
-        assert "Prénom Nom n'a plus le rôle « Rôle r1 »" in late.value.public
+        assert "Prénom NOM n'a plus le rôle « Rôle r1 »" in late.value.public
 
 
 # --- dates -----------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_several_are_given_the_role_at_once(desk: Desk, clock: FakeClock) -> Non
     one, two = desk.add("one"), desk.add("two", "a")
     until = clock.now() + DAY
     done = desk.members.assign(desk.actor, R1, (one, two, one), valid_until=until)
-    assert (done.names, done.already, done.waiting) == (("Prénom Nom",) * 2, (), ())
+    assert (done.names, done.already, done.waiting) == (("Prénom NOM",) * 2, (), ())
     assert desk.held() == {("one", "bip:r1"), ("two", "bip:r1")}
     events = desk.last_events(2)
     assert [(code, target) for code, target, _ in events] == [
@@ -112,7 +112,7 @@ def test_nobody_is_given_it_when_one_may_not_have_it(desk: Desk) -> None:
     with pytest.raises(NobodyAssigned) as refused:
         desk.members.assign(desk.actor, R1, (one, two))
     (reason,) = refused.value.reasons
-    assert reason.startswith("Prénom Nom : « BIP » n'accepte qu'un rôle par personne")
+    assert reason.startswith("Prénom NOM : « BIP » n'accepte qu'un rôle par personne")
     assert "« Rôle r2 »" in reason
     assert desk.held() == {("two", "bip:r2")}
     assert desk.world.events() == before
@@ -170,8 +170,8 @@ def test_a_role_without_effect_yet_is_said(desk: Desk, clock: FakeClock) -> None
     desk.world.directory.memberships.suspend(OPERATOR, "two@ville.fr", "a-rh")
     done = desk.members.assign(desk.actor, R1, (one, two))
     assert done.waiting == (
-        "Prénom Nom : son compte est verrouillé.",
-        "Prénom Nom : son rattachement est suspendu.",
+        "Prénom NOM : son compte est verrouillé.",
+        "Prénom NOM : son rattachement est suspendu.",
     )
     cases: tuple[tuple[type, dict[str, object], str], ...] = (
         (Account, {"locked": False, "valid_from": now + DAY}, "son compte s'ouvrira le "),

@@ -28,3 +28,9 @@ def test_mail_key_folds_case_and_spaces(mail: str) -> None:
 def test_mail_key_keeps_accents_and_composes_them() -> None:
     assert mail_key("He\u0301le\u0300ne@ville.fr") == "hélène@ville.fr"
     assert mail_key("hélène@ville.fr") != mail_key("helene@ville.fr")
+
+
+def test_mail_key_knows_both_spellings_of_a_domain() -> None:
+    assert mail_key("Lea@xn--mairie-t-h1ab.fr") == mail_key("lea@Mairie-ÉTÉ.fr")
+    for odd in ("lea@xn--\u00e9.fr", "xn--", "xn--99999999@x.fr", f"a@xn--{'9' * 70}.fr"):
+        assert mail_key(odd) == odd

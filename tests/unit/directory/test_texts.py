@@ -6,8 +6,12 @@ from directory.services.texts import (
     clean_siret,
     clean_text,
     is_generic,
+    optional_text,
+    require_deliverable,
 )
 from idp.errors import DirectoryError
+
+UNSEEN = ("\u3164", "\u115f", "\u1160", "\uffa0", "\u2800 \u00ad")
 
 
 def test_clean_text() -> None:
@@ -15,10 +19,19 @@ def test_clean_text() -> None:
     assert clean_text("\ufeffla ges\u00adtion des ca\u202er\u200drières", "Motif", 100) == (
         "la gestion des carrières"
     )
-    for wrong in ("", "  ", "\u00ad", "x" * 101, "a\x00b"):
+    for wrong in ("", "  ", "\u00ad", "x" * 101, "a\x00b", *UNSEEN, "..", "- '"):
         with pytest.raises(DirectoryError) as caught:
             clean_text(wrong, "Nom", 100)
         assert caught.value.public.startswith("Nom : ")
+    assert clean_text("N\u3164oël\u2800", "Nom", 100) == "Noël"
+    assert clean_text("李", "Nom", 100) == "李"
+
+
+def test_optional_text() -> None:
+    assert optional_text(" Paie ", "Service", 100) == "Paie"
+    assert [optional_text(each, "Service", 100) for each in (None, "", " ", *UNSEEN)] == [None] * 8
+    with pytest.raises(DirectoryError, match="nothing to read"):
+        optional_text("..", "Service", 100)
 
 
 @pytest.mark.parametrize("code", ["", "é", "a b", "a@b", "a:b", "-a", "x" * 65, "a/b", "a\n"])
@@ -40,6 +53,23 @@ def test_mails_refused(mail: str) -> None:
 
 def test_mail_taken_as_typed() -> None:
     assert clean_mail(" Agent.Un@demo.example ") == "Agent.Un@demo.example"
+
+
+def test_addresses_where_mails_arrive() -> None:
+    for mail in ("lea.o'noel+rh@ville.fr", "x@mairie-été.fr", "x@xn--mairie-t-h1ab.xn--p1ai"):
+        require_deliverable(mail)
+    for mail, told in (
+        ("x@y", "L'adresse x@y est incomplète"),
+        ("x@ville.f", "est incomplète"),
+        ("x@ville.93", "est incomplète"),
+        ("jérôme@ville.fr", "Vouliez-vous dire jerome@ville.fr ?"),
+        ("\uff58@demo.example", "Vouliez-vous dire x@demo.example ?"),
+        ("œuvre@demo.example", "Vouliez-vous dire oeuvre@demo.example ?"),
+        ("дом@demo.example", "caractère particulier."),
+    ):
+        with pytest.raises(DirectoryError) as caught:
+            require_deliverable(clean_mail(mail))
+        assert told in caught.value.public, mail
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def states(services: Services) -> dict[str, str]:
 
 
 def test_nothing_to_list(run: Run) -> None:
-    assert run("mail", "list").stdout == "Aucun courriel.\n"
+    assert run("mail", "list").stdout == "Aucun mail.\n"
     assert "rien" not in run("mail", "list", "--state", "dead").stderr
     assert run("mail", "list", "--state", "gone").exit_code == 2
 
@@ -100,7 +100,7 @@ def test_dead_mails_are_sent_again(run: Run, services: Services, dead: list[int]
 def test_all_that_can_be_are_sent_again(run: Run, services: Services, dead: list[int]) -> None:
     assert json.loads(run("--json", "mail", "retry", "--dead").stdout) == {"retried": dead[:1]}
     assert states(services) == {"lea@b.fr": "waiting", "max@b.fr": "dead"}
-    assert "Aucun courriel à envoyer" in run("mail", "retry", "--dead").stdout
+    assert "Aucun mail à envoyer" in run("mail", "retry", "--dead").stdout
 
 
 def test_one_number_that_is_wrong_changes_none(

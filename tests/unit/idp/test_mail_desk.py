@@ -215,7 +215,7 @@ def test_abandoning_while_it_is_being_sent(
     if database.is_sqlite:
         assert row(database).state == "abandoned"
     else:
-        assert said == ["Ce courriel est en cours d'envoi."]
+        assert said == ["Ce mail est en cours d'envoi."]
         assert row(database).state == "waiting"
 
 

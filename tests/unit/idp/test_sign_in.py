@@ -273,7 +273,7 @@ def test_every_refusal_reads_the_same(sign_in: SignInWith) -> None:
             sign_in(login=login, password="faux")
         texts.add(refused.value.public)
 
-    assert texts == {"Adresse e-mail ou mot de passe incorrect."}
+    assert texts == {"Adresse mail ou mot de passe incorrect."}
 
 
 def test_a_password_changed_while_the_old_one_was_checked_opens_nothing(

@@ -141,7 +141,7 @@ def test_a_mail_without_a_page_has_none(visitor: TestApp, settings: Settings) ->
 
 
 def test_the_empty_page_says_what_to_do(visitor: TestApp) -> None:
-    assert "Aucun courriel pour l'instant" in visitor.get("/demo/courriels").text
+    assert "Aucun mail pour l'instant" in visitor.get("/demo/courriels").text
 
 
 def test_outside_the_demonstration_there_is_no_such_page(

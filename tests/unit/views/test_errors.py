@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from webtest import TestApp
 
+from directory.services.binned import MembershipInBin
 from idp import errors, log
 from idp.db import GONE
 from idp.services import Services
@@ -22,6 +23,7 @@ OF_THEIR_OWN = {
     errors.UnknownFlow,
     errors.PasswordOutgrown,
     errors.LinkRefused,
+    MembershipInBin,
 }
 """They lead to pages of their own, or say more."""
 

@@ -77,9 +77,9 @@ def test_the_contacts_name_ones_own_referents(
     assert "Rita" not in app.get("/contact").text
     sign_in(app, "agent@ville.example")
     page = app.get("/contact")
-    assert "Rita Referent" in page.html.select_one(".people").text
+    assert "Rita REFERENT" in page.html.select_one(".people").text
     error = app.get("/nulle-part", status=404)
-    assert "Rita Referent" in error.html.select_one(".people").text
+    assert "Rita REFERENT" in error.html.select_one(".people").text
 
 
 GUIDES = {

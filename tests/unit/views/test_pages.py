@@ -113,7 +113,7 @@ def test_somebody_without_roles_learns_whom_to_ask(
     html = app.get("/").html
     names = [name.text.strip() for name in html.select(".tile-name")]
     assert names == ["Annuaire des Identités et des Accès"]
-    assert "Rita Referent" in html.select_one(".empty").text
+    assert "Rita REFERENT" in html.select_one(".empty").text
 
 
 @pytest.mark.usefixtures("agent")

@@ -54,7 +54,7 @@ def test_the_sidebar_is_the_administrators(app: TestApp) -> None:
         assert entries(app, path) == ADMINISTRATORS, path
     app.reset()
     enter(app, "correspondant")
-    assert entries(app, "/aia/administration/courriels") == [*ADMINISTRATORS, "Courriels"]
+    assert entries(app, "/aia/administration/courriels") == [*ADMINISTRATORS, "Mails"]
 
 
 def test_home_has_four_doors_for_who_administers_and_the_profile_for_who_does_not(

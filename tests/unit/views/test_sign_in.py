@@ -10,7 +10,7 @@ from tests.common.clock import FakeClock
 from tests.common.memory_directory import MemoryDirectory
 from tests.unit.views.conftest import ENTITY_ID, PASSWORD, sign_in
 
-WRONG = "Adresse e-mail ou mot de passe incorrect."
+WRONG = "Adresse mail ou mot de passe incorrect."
 
 
 def hold(services: Services, clock: FakeClock, **changes: object) -> str:
@@ -58,7 +58,7 @@ def test_an_empty_form_says_what_is_missing_and_where(app: TestApp) -> None:
     html = response.html
     links = html.select("#erreurs a")
     assert [link.text for link in links] == [
-        "Saisissez votre adresse e-mail.",
+        "Saisissez votre adresse mail.",
         "Saisissez votre mot de passe.",
     ]
     for link in links:

@@ -1,0 +1,145 @@
+"""A structure from which somebody was removed: he is taken out of its bin, and not added anew."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from directory.authorisation import OPERATOR, Actor
+from directory.services.accounts import Person
+from directory.services.assignments import Grant
+from directory.services.binned import BIN_PERIOD, MembershipInBin
+from directory.services.creation import Creation
+from directory.services.move import Move, Moves
+from idp.errors import AlreadyExists, NotAllowed, NotFound
+from tests.common.clock import FakeClock
+from tests.unit.directory.conftest import World
+
+MAIL = "both@a.fr"
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def shared(world: World, referent: Actor) -> str:
+    """Of A and of B, removed from A-RH by the référent of A, with a role; his subject id."""
+    added = world.add(MAIL, "b")
+    for structure in ("a", "a-rh"):
+        world.add(MAIL, structure)
+    world.directory.assignments.assign(OPERATOR, Grant(MAIL, "a-rh", "bip", "r1"), no_mail=True)
+    remove(world, referent)
+    return added.subject_id
+
+
+def remove(world: World, actor: Actor) -> None:
+    """From all that is the actor's, and back into A."""
+    world.directory.bin.delete(actor, MAIL)
+    subject_id = world.directory.accounts.show(OPERATOR, MAIL).subject_id
+    world.directory.bin.restore_subject(OPERATOR, subject_id, structure="a")
+
+
+def places(world: World) -> dict[str, list[str]]:
+    """Where he is, and with which roles."""
+    sheet = world.directory.accounts.show(OPERATOR, MAIL)
+    return {each.structure: [role.role for role in each.roles] for each in sheet.memberships}
+
+
+def ways(world: World, actor: Actor, subject_id: str) -> tuple[Callable[[], object], ...]:
+    """Into A-RH: an addition, a creation, a move from A."""
+    moves, person = Moves(world.core), Person(MAIL, "Nom", "Prénom")
+
+    def move() -> object:
+        sheet = world.directory.accounts.show(OPERATOR, MAIL)
+        (here,) = (each.id for each in sheet.memberships if each.structure == "a")
+        version = moves.plan(actor, subject_id, here).version
+        return moves.run(actor, subject_id, here, Move("a-rh", frozenset(), version))
+
+    return (
+        lambda: world.add(MAIL, "a-rh", actor),
+        lambda: Creation(world.core).add(actor, person, "a-rh", known=True),
+        move,
+    )
+
+
+def test_what_waits_there_is_not_replaced(
+    world: World, referent: Actor, central: Actor, shared: str, clock: FakeClock
+) -> None:
+    clock.advance(BIN_PERIOD - SECOND)
+    before = (world.events(), world.mails(), places(world))
+    for actor in (referent, central, OPERATOR):
+        for way in ways(world, actor, shared):
+            with pytest.raises(MembershipInBin) as refused:
+                way()
+            said = refused.value.public
+            for words in (MAIL, "« Structure cig / Structure a / Structure a-rh »"):
+                assert words in said
+            assert "supprimé le 20/11/2026" in said
+            assert "jusqu'au 10/12/2026" in said
+            assert (refused.value.binned.structure, refused.value.http_status) == ("a-rh", 400)
+    assert (world.events(), world.mails(), places(world)) == before
+    removal = world.directory.bin.restore_subject(referent, shared, structure="a-rh")
+    assert (len(removal.structures), removal.waits) == (1, True)
+    assert places(world) == {"a": [], "a-rh": ["r1"], "b": []}
+
+
+def test_what_was_to_be_purged_is_replaced(
+    world: World, referent: Actor, shared: str, clock: FakeClock
+) -> None:
+    add, create, move = ways(world, referent, shared)
+    for way in (add, create, move):
+        clock.advance(BIN_PERIOD)
+        way()
+        assert places(world)["a-rh"] == [], "without what he had there"
+        if way is not move:
+            world.directory.assignments.assign(OPERATOR, Grant(MAIL, "a-rh", "bip", "r1"))
+            remove(world, referent)
+    assert places(world) == {"a-rh": [], "b": []}
+
+
+def test_what_waits_is_told_to_whoever_may_restore_it(
+    world: World, referent: Actor, central: Actor, shared: str, clock: FakeClock
+) -> None:
+    creation = Creation(world.core)
+    other = world.add("referent.b@b.fr", "b")
+    world.directory.mandates.add(OPERATOR, other.mail, "b", ("bip",))
+    for actor in (referent, central):
+        (found,) = creation.restorable(actor, MAIL.upper())
+        assert (found.structure, found.subject_id) == ("a-rh", shared)
+    assert creation.restorable(world.actor(other.subject_id), MAIL) == ()
+    assert creation.restorable(referent, "nobody@a.fr") == ()
+    assert world.statements(lambda: creation.restorable(referent, MAIL)) == 2
+    clock.advance(BIN_PERIOD)
+    assert creation.restorable(referent, MAIL) == ()
+
+
+def test_a_structure_that_is_taken_is_told_before_the_end(
+    world: World, referent: Actor, shared: str
+) -> None:
+    creation = Creation(world.core)
+    assert shared
+    for structure, error in (("a-rh", MembershipInBin), ("a", AlreadyExists), ("b", NotAllowed)):
+        with pytest.raises(error):
+            creation.require_room(referent, MAIL, structure)
+    creation.require_room(referent, "nobody@a.fr", "a-rh")
+    with pytest.raises(NotAllowed):
+        creation.require_room(referent, "referent@ville.fr", "a-rh")
+
+
+def test_one_of_several_is_restored_alone(
+    world: World, referent: Actor, shared: str, clock: FakeClock
+) -> None:
+    world.directory.bin.delete(referent, MAIL)
+    restore = world.directory.bin.restore_subject
+    for structure in ("b", "cig", "none"):
+        with pytest.raises(NotFound):
+            restore(referent, shared, structure=structure)
+    assert places(world) == {"b": []}
+    restore(referent, shared, structure="a-rh")
+    assert places(world) == {"a-rh": ["r1"], "b": []}
+    with pytest.raises(NotFound):
+        restore(referent, shared, structure="a-rh")
+    clock.advance(SECOND)
+    world.directory.bin.delete(OPERATOR, MAIL)
+    with pytest.raises(NotFound):
+        restore(OPERATOR, shared, structure="a")
+    assert restore(OPERATOR, shared).account, "as a whole"
+    assert places(world) == {"a-rh": ["r1"], "b": []}
