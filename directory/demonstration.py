@@ -14,9 +14,9 @@ from directory.demonstration_people import ASSIGNMENTS, MEMBERSHIPS, PEOPLE
 from directory.models import Account, Structure
 from directory.search import mail_key
 from directory.services import DirectoryServices, build
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.memberships import MembershipFields
+from directory.services.accounts.changes import Person
+from directory.services.memberships.changes import MembershipFields
+from directory.services.rights.assignments import Grant
 from idp.passwords import Passwords
 
 if TYPE_CHECKING:

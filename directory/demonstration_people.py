@@ -1,7 +1,7 @@
 """The people of the demonstration and what they hold. All invented."""
 
-from directory.services.accounts import Person
-from directory.services.memberships import MembershipFields
+from directory.services.accounts.changes import Person
+from directory.services.memberships.changes import MembershipFields
 
 
 def _person(

@@ -9,8 +9,8 @@ from directory.authorisation import OPERATOR
 from directory.models import Account, Membership
 from directory.search import mail_key
 from directory.services import DirectoryServices
-from directory.services.access_requests import AccessRequests
-from directory.services.assignments import Grant
+from directory.services.rights.access_requests import AccessRequests
+from directory.services.rights.assignments import Grant
 
 if TYPE_CHECKING:
     from idp.services import Core

@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from directory.services import access_requests
-from directory.services.address_change import AddressChanges
-from directory.services.bin import Bin
-from directory.services.bulk import Bulk
-from directory.services.ending_notices import EndingNotices
-from directory.services.ends import Ends
-from directory.services.password_mails import PasswordMails
-from directory.services.role_news import RoleNews
+from directory.services.accounts.address_change import AddressChanges
+from directory.services.bulk.orders import Bulk
+from directory.services.memberships.ends import Ends
+from directory.services.own.ending_notices import EndingNotices
+from directory.services.own.password_mails import PasswordMails
+from directory.services.removal.bin import Bin
+from directory.services.rights import access_requests
+from directory.services.rights.role_news import RoleNews
 from idp.services import Services
 from idp.worker import Job
 

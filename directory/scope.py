@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, FromClause, true
 
 from directory.authorisation import Actor
-from directory.people_scope import Within
+from directory.people.within import Within
 from directory.validity import STRUCTURE
 
 

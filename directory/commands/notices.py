@@ -8,7 +8,7 @@ import click
 from directory.authorisation import OPERATOR
 from directory.commands.options import DAY, new_end, new_start, services_of, zone_of
 from directory.services.dates import Dates
-from directory.services.notices import NoticeLine
+from directory.services.own.notices import NoticeLine
 from idp.asking import NoticeLevel
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import click
 from directory.authorisation import OPERATOR
 from directory.commands.options import services_of
 from directory.search import mail_key
-from directory.services.accounts import Person
-from directory.services.binned import MembershipInBin
-from directory.services.returning import InBin
-from directory.services.sheets import AccountSheet
+from directory.services.accounts.changes import Person
+from directory.services.accounts.returning import InBin
+from directory.services.accounts.sheets import AccountSheet
+from directory.services.removal.binned import MembershipInBin
 from idp.cli import outside_unit_of_work
 from idp.errors import AlreadyExists, DirectoryError
 from idp.names import full_name

@@ -17,8 +17,8 @@ from directory.commands.options import (
     services_of,
     zone_of,
 )
-from directory.services.assignments import Grant
 from directory.services.days import begin, end
+from directory.services.rights.assignments import Grant
 
 if TYPE_CHECKING:
     from idp.cli import Cli

@@ -14,7 +14,7 @@ class Structure(Base):
     ``path`` (``/1/5/9/``: ids from the root down to itself) answers "is it below" in SQL with a
     prefix; ``label_path`` (``cig-pc / collectivites / Vitry``) and ``siret_in_force`` (its own or
     the nearest ancestor's) are kept beside it, because every assertion needs them and a rename is
-    rare. One function writes the three: ``directory.services.structures.refresh_subtree``.
+    rare. One function writes the three: ``directory.services.structures.changes.refresh_subtree``.
     ``path_key`` is the beginning of the folded label path, by which lists are sorted; only
     :mod:`directory.models.search_keys` writes it.
     """

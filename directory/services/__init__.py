@@ -7,22 +7,22 @@ decider first, and joins the unit of work in progress.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from directory.services.accounts import Accounts
-from directory.services.applications import Applications
-from directory.services.assignments import Assignments
-from directory.services.bin import Bin
-from directory.services.bin_list import BinList
-from directory.services.bulk import Bulk
-from directory.services.deactivation import Deactivation
-from directory.services.invitations import Invitations
-from directory.services.mandates import Mandates
-from directory.services.memberships import Memberships
-from directory.services.notices import Notices
-from directory.services.password_mails import PasswordMails
-from directory.services.people import People
-from directory.services.prospects import Prospects
-from directory.services.request_answers import RequestAnswers
-from directory.services.structures import Structures
+from directory.people.lists import People
+from directory.services.accounts.changes import Accounts
+from directory.services.accounts.deactivation import Deactivation
+from directory.services.accounts.invitations import Invitations
+from directory.services.bulk.orders import Bulk
+from directory.services.bulk.prospects import Prospects
+from directory.services.memberships.changes import Memberships
+from directory.services.own.notices import Notices
+from directory.services.own.password_mails import PasswordMails
+from directory.services.removal.bin import Bin
+from directory.services.removal.bin_list import BinList
+from directory.services.rights.applications import Applications
+from directory.services.rights.assignments import Assignments
+from directory.services.rights.mandates import Mandates
+from directory.services.rights.request_answers import RequestAnswers
+from directory.services.structures.changes import Structures
 
 if TYPE_CHECKING:
     from idp.services import Core

@@ -18,7 +18,7 @@ from webtest import TestApp, TestResponse
 import idp.passwords
 from directory.authorisation import OPERATOR
 from directory.services import DirectoryServices, build
-from directory.services.accounts import Person
+from directory.services.accounts.changes import Person
 from idp.audit import AuditEvent
 from idp.services import Services
 from tests.common.databases import Filling

@@ -21,8 +21,8 @@ from time import perf_counter
 from typing import Any
 
 from directory.authorisation import OPERATOR
-from directory.people_lines import Criteria
-from directory.services.exports import Exports, Options
+from directory.people.lines import Criteria
+from directory.services.exports.exports import Exports, Options
 from idp.services import build
 from tests.common.settings import make_settings
 from views.aia import exports as page

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from unittest.mock import patch
 
 from directory.authorisation import OPERATOR
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
+from directory.services.accounts.changes import Person
+from directory.services.rights.assignments import Grant
 from tests.browser.aia_world import World
 
 USERS, STRUCTURES, ROLES = "/aia/utilisateurs", "/aia/structures", "/aia/applications"
@@ -83,7 +83,7 @@ def confirmed(action: str, *who: str) -> Callable[[World], None]:
 
 def under_way(world: World) -> None:
     """The first account is done, and no worker does the next."""
-    with patch("directory.services.bulk.LOCK_SECONDS", 0):
+    with patch("directory.services.bulk.orders.LOCK_SECONDS", 0):
         chosen("verrouiller", "who", "two", "holder")(world)
         world.send("#confirmation .actions button")
 

@@ -18,8 +18,8 @@ from waitress.server import create_server
 from directory import demonstration
 from directory.authorisation import OPERATOR
 from directory.models import AccessRequest, Account, Membership
-from directory.services.accounts import Person
-from directory.services.address_change import AddressChanges
+from directory.services.accounts.address_change import AddressChanges
+from directory.services.accounts.changes import Person
 from idp.mail import OutboxMail
 from tests.common.databases import Databases
 from tests.common.photos import image

@@ -11,13 +11,13 @@ from directory import actors
 from directory.authorisation import OPERATOR
 from directory.models import Account
 from directory.services import build as directory_services
-from directory.services.accounts import Person
-from directory.services.administered import RoleRef
-from directory.services.assignments import Grant
-from directory.services.bin import Bin
-from directory.services.binned import MembershipInBin
-from directory.services.creation import Creation
-from directory.services.memberships import MembershipFields
+from directory.services.accounts.changes import Person
+from directory.services.accounts.creation import Creation
+from directory.services.memberships.changes import MembershipFields
+from directory.services.removal.bin import Bin
+from directory.services.removal.binned import MembershipInBin
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.assignments import Grant
 from idp.context import Origin, acting
 from idp.services import Services, build, import_models
 from idp.settings import from_file

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from directory.authorisation import OPERATOR
 from directory.services import DirectoryServices
 from directory.services import build as build_directory
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
+from directory.services.accounts.changes import Person
+from directory.services.rights.assignments import Grant
 from idp import cli, log, migrations
 from idp.keys import KeyUse
 from idp.services import Services, build, import_models

@@ -9,9 +9,9 @@ from directory.models import Account, Application, Membership, Structure
 from directory.plugin import SqlDirectory
 from directory.search import mail_key
 from directory.services import build
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.memberships import MembershipFields, attach_membership
+from directory.services.accounts.changes import Person
+from directory.services.memberships.changes import MembershipFields, attach_membership
+from directory.services.rights.assignments import Grant
 from idp.passwords import Passwords
 from idp.services import Core
 

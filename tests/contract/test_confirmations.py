@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from directory.services.confirmations import Confirmations
+from directory.services.memberships.confirmations import Confirmations
 from idp.asking import WaitingRole
 from idp.errors import AlreadyAnswered, NotFound
 from idp.self_service import IConfirmations

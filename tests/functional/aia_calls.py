@@ -6,13 +6,13 @@ from functools import partial
 from random import Random
 
 from directory.authorisation import Actor
-from directory.services.accounts import Person
-from directory.services.administered import RoleRef
-from directory.services.assignments import Grant
-from directory.services.move import Move, Moves
-from directory.services.reassignment import Reassignment
-from directory.services.role_members import RoleMembers
-from directory.services.structures import Edit
+from directory.services.accounts.changes import Person
+from directory.services.memberships.move import Move, Moves
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.assignments import Grant
+from directory.services.rights.reassignment import Reassignment
+from directory.services.rights.role_members import RoleMembers
+from directory.services.structures.changes import Edit
 from tests.functional.aia_realm import Realm
 
 

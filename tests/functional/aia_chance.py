@@ -19,7 +19,7 @@ from directory.models import (
 )
 from directory.models.rights import MandateKind
 from directory.search import mail_key
-from directory.services.structures import refresh_subtree
+from directory.services.structures.changes import refresh_subtree
 from tests.common.clock import START
 from tests.functional.aia_realm import Realm
 

@@ -12,9 +12,9 @@ from webtest import TestApp, TestResponse
 
 from directory import actors
 from directory.authorisation import OPERATOR
-from directory.services.administered import RoleRef
-from directory.services.bulk_sheets import Action
-from directory.services.role_members import RoleMembers
+from directory.services.bulk.sheets import Action
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.role_members import RoleMembers
 from idp.context import Origin, acting
 from idp.errors import ConvergencesError
 from tests.functional.aia_bounds import Bounds

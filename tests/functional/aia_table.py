@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from directory.authorisation import OPERATOR
-from directory.services.administered import RoleRef
-from directory.services.role_members import RoleMembers
-from directory.services.structure_closing import StructureClosing
-from directory.services.structure_tree import StructureTree
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.role_members import RoleMembers
+from directory.services.structures.closing import StructureClosing
+from directory.services.structures.tree import StructureTree
 from tests.functional.aia_realm import Realm
 
 HOMES = {"A": "Almeria", "B": "Boskoop", "C": "Cadaques"}

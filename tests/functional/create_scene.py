@@ -11,8 +11,8 @@ from directory import actors
 from directory.authorisation import OPERATOR
 from directory.models import Account
 from directory.services import DirectoryServices
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
+from directory.services.accounts.changes import Person
+from directory.services.rights.assignments import Grant
 from idp.mail import OutboxMail
 from idp.services import Services
 from tests.common.databases import Databases

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from webtest import Form, TestResponse
 
 from directory.authorisation import OPERATOR
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.sheets import AccountSheet, Sheets
+from directory.services.accounts.changes import Person
+from directory.services.accounts.sheets import AccountSheet, Sheets
+from directory.services.rights.assignments import Grant
 from tests.functional import aia_scene
 
 USERS = "/aia/utilisateurs"

@@ -10,14 +10,14 @@ from sqlalchemy import func, select, update
 from directory.authorisation import OPERATOR
 from directory.models import Account, Membership
 from directory.services import build
-from directory.services.access_requests import AccessRequests
-from directory.services.accounts import Person
-from directory.services.administered import RoleRef
-from directory.services.assignments import Grant
-from directory.services.bulk_sheets import Action
-from directory.services.role_members import RoleMembers
-from directory.services.structure_closing import StructureClosing
-from directory.services.structure_tree import StructureTree
+from directory.services.accounts.changes import Person
+from directory.services.bulk.sheets import Action
+from directory.services.rights.access_requests import AccessRequests
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.assignments import Grant
+from directory.services.rights.role_members import RoleMembers
+from directory.services.structures.closing import StructureClosing
+from directory.services.structures.tree import StructureTree
 from idp.errors import AlreadyExists
 from idp.mail import MailState, OutboxMail
 from idp.messages import AcceptedRequest

@@ -15,8 +15,8 @@ from webtest import TestApp, TestResponse
 
 from directory.authorisation import OPERATOR
 from directory.models import AccessRequest, Account, Application, Membership, Structure
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
+from directory.services.accounts.changes import Person
+from directory.services.rights.assignments import Grant
 from tests.common.databases import Databases
 from tests.common.routes import views_of
 from tests.functional.aia_realm import Realm, post, realm_on

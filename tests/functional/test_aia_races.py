@@ -17,14 +17,14 @@ from directory import actors
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Assignment, Membership, Role
 from directory.services import build
-from directory.services.accounts import Added, Person
-from directory.services.address_change import AddressChanges
-from directory.services.administered import RoleRef
-from directory.services.assignments import Grant
-from directory.services.bin import Removal
-from directory.services.binned import MembershipInBin
-from directory.services.edits import Edits
-from directory.services.role_members import RoleMembers
+from directory.services.accounts.address_change import AddressChanges
+from directory.services.accounts.changes import Added, Person
+from directory.services.accounts.edits import Edits
+from directory.services.removal.bin import Removal
+from directory.services.removal.binned import MembershipInBin
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.assignments import Grant
+from directory.services.rights.role_members import RoleMembers
 from idp.errors import AlreadyExists, NotAllowed, NotFound
 from idp.services import Core, Services
 from tests.common.clock import FakeClock

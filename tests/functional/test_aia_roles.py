@@ -8,7 +8,7 @@ from webtest import TestResponse
 from directory.authorisation import OPERATOR
 from directory.search import search_key
 from directory.services import build
-from directory.services.assignments import Grant
+from directory.services.rights.assignments import Grant
 from idp.services import Services
 from tests.common.databases import Databases
 from tests.functional.applications_scene import (

@@ -8,7 +8,7 @@ from webtest import TestApp, TestResponse
 
 from directory.authorisation import OPERATOR
 from directory.services import build
-from directory.services.accounts import Person
+from directory.services.accounts.changes import Person
 from idp.audit import AuditEvent
 from idp.mail import MailState, OutboxMail
 from idp.mail_sender import OutboxSender

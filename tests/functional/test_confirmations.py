@@ -11,11 +11,11 @@ from webtest import TestApp, TestResponse
 from directory import actors
 from directory.authorisation import OPERATOR
 from directory.models import Account, Membership, Structure
-from directory.services.accounts import Person
-from directory.services.administered import RoleRef
-from directory.services.confirmations import Confirmations
-from directory.services.creation import Creation
-from directory.services.memberships import MembershipFields
+from directory.services.accounts.changes import Person
+from directory.services.accounts.creation import Creation
+from directory.services.memberships.changes import MembershipFields
+from directory.services.memberships.confirmations import Confirmations
+from directory.services.rights.administered import RoleRef
 from idp.audit import AuditEvent
 from idp.context import Origin, acting
 from idp.mail import OutboxMail

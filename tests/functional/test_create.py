@@ -10,7 +10,7 @@ from webtest import TestApp
 
 from directory.authorisation import OPERATOR
 from directory.services import DirectoryServices
-from directory.services.accounts import Person
+from directory.services.accounts.changes import Person
 from idp.request import Request
 from idp.services import Services
 from tests.common.databases import Databases

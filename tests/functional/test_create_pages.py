@@ -10,8 +10,8 @@ from webtest import TestApp, TestResponse
 from directory.authorisation import OPERATOR
 from directory.models import Structure
 from directory.services import DirectoryServices
-from directory.services.accounts import Person
-from directory.services.creation import OFFERED
+from directory.services.accounts.changes import Person
+from directory.services.accounts.creation import OFFERED
 from idp.services import Services
 from tests.common.databases import Databases
 from tests.functional import create_scene

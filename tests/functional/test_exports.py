@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from directory.authorisation import OPERATOR
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.memberships import MembershipFields
+from directory.services.accounts.changes import Person
+from directory.services.memberships.changes import MembershipFields
+from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
 from idp.settings import Settings
 from tests.common.databases import Databases

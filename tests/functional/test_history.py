@@ -8,13 +8,13 @@ from webtest import TestResponse
 
 from directory.authorisation import OPERATOR
 from directory.services import build
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.history import SIZES
-from directory.services.invitations import Invitations
-from directory.services.move import Move, Moves
-from directory.services.photos import Photos
-from directory.services.sheets import Sheets
+from directory.services.accounts.changes import Person
+from directory.services.accounts.invitations import Invitations
+from directory.services.accounts.photos import Photos
+from directory.services.accounts.sheets import Sheets
+from directory.services.memberships.move import Move, Moves
+from directory.services.rights.assignments import Grant
+from directory.services.telling.history import SIZES
 from idp.context import Origin, acting
 from tests.common.databases import Databases
 from tests.common.photos import image

@@ -11,7 +11,7 @@ from webtest import TestApp
 
 from directory import demonstration
 from directory.models import PasswordLinkRow, PasswordRequest
-from directory.services.password_mails import MOST_FAILURES, PasswordMails
+from directory.services.own.password_mails import MOST_FAILURES, PasswordMails
 from idp.errors import UnknownServiceProvider
 from idp.mail import MailText, OutboxMail
 from idp.self_service import IPasswords, Purpose

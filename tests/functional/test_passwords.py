@@ -22,8 +22,8 @@ from directory import demonstration
 from directory.authorisation import OPERATOR
 from directory.models import PasswordLinkRow, PasswordRequest
 from directory.services import build
-from directory.services.accounts import Person
-from directory.services.password_mails import KEPT, LIFETIME, PasswordMails
+from directory.services.accounts.changes import Person
+from directory.services.own.password_mails import KEPT, LIFETIME, PasswordMails
 from idp.audit import AuditEvent
 from idp.errors import AuthenticationFailed, DirectoryError, LinkRefused
 from idp.mail import OutboxMail

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from directory import actors
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Application, ApplicationEntity
-from directory.services.accounts import Person
+from directory.services.accounts.changes import Person
 from idp.mail import OutboxMail
 from tests.common.databases import Databases
 from tests.functional.aia_scene import scene_on

@@ -13,7 +13,7 @@ from directory import demonstration, demonstration_portal
 from directory.authorisation import OPERATOR
 from directory.models import Account, Membership
 from directory.services import DirectoryServices, build
-from directory.services.assignments import Grant
+from directory.services.rights.assignments import Grant
 from idp.asking import NoticeLevel
 from idp.mail import OutboxMail
 from idp.services import Services

@@ -16,8 +16,8 @@ from webtest import TestApp, TestResponse
 
 from directory.authorisation import OPERATOR
 from directory.services import DirectoryServices, build
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
+from directory.services.accounts.changes import Person
+from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
 from idp.context import Origin, acting
 from idp.mail import OutboxMail

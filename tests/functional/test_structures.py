@@ -10,7 +10,7 @@ from webtest import TestResponse
 
 from directory.authorisation import OPERATOR
 from directory.models import Structure
-from directory.services.accounts import Person
+from directory.services.accounts.changes import Person
 from idp.audit import AuditEvent
 from tests.common.databases import Databases
 from tests.functional import aia_scene

@@ -17,11 +17,11 @@ from webtest import TestResponse
 from directory import actors
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account
-from directory.services.accounts import Person
-from directory.services.administered import RoleRef
-from directory.services.assignments import Grant
-from directory.services.photos import Photos
-from directory.services.role_members import RoleMembers
+from directory.services.accounts.changes import Person
+from directory.services.accounts.photos import Photos
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.assignments import Grant
+from directory.services.rights.role_members import RoleMembers
 from idp.context import Origin, acting
 from idp.mail import OUTBOX, MailState
 from tests.common.clock import START

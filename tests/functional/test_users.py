@@ -7,7 +7,7 @@ import pytest
 from webtest import TestResponse
 
 from directory.authorisation import OPERATOR
-from directory.services.assignments import Grant
+from directory.services.rights.assignments import Grant
 from tests.common.databases import Databases
 from tests.functional.aia_scene import scene_on
 from tests.functional.conftest import text_of
@@ -74,7 +74,7 @@ def test_criteria_filter_and_sort_are_the_servers(scene: Scene) -> None:
 
 def test_a_structure_out_of_many_is_searched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the criteria, and where somebody goes: a list of them all would be too long."""
-    monkeypatch.setattr("directory.services.creation.OFFERED", 1)
+    monkeypatch.setattr("directory.services.accounts.creation.OFFERED", 1)
     scene.directory.structures.add(OPERATOR, "ecole", "Écoles", parent="vitry")
 
     def offered(page: TestResponse) -> list[str]:

@@ -151,7 +151,7 @@ def test_an_action_that_does_not_exist_is_no_page(scene: Scene) -> None:
 
 
 def test_work_under_way_shows_how_far_it_is(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("directory.services.bulk.LOCK_SECONDS", 0)
+    monkeypatch.setattr("directory.services.bulk.orders.LOCK_SECONDS", 0)
     page = choose(scene, "verrouiller", "lea", "noe").follow()
     progress = page.forms["confirmation"].submit(None).follow()
     bar = progress.html.progress
@@ -161,7 +161,7 @@ def test_work_under_way_shows_how_far_it_is(scene: Scene, monkeypatch: pytest.Mo
     assert polled["hx-select"] == f"#{polled['id']}", "it replaces itself alone"
     assert polled.find("a") is None, "what has the focus keeps it"
     assert "HX-Retarget" not in progress.headers
-    monkeypatch.setattr("directory.services.bulk.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("directory.services.bulk.orders.PAUSE_SECONDS", 0)
     scene.work()
     done = scene.get(progress.request.path_qs)
     assert done.html.progress is None

@@ -7,8 +7,8 @@ from webtest import TestResponse
 
 from directory.authorisation import OPERATOR
 from directory.models import Account
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
+from directory.services.accounts.changes import Person
+from directory.services.rights.assignments import Grant
 from tests.functional import aia_scene
 
 USERS = "/aia/utilisateurs"

@@ -7,7 +7,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from directory.services.address_refusal import AddressRefusals
+from directory.services.accounts.address_refusal import AddressRefusals
 from idp.errors import LinkRefused
 from idp.log import logger
 from idp.request import Request

@@ -7,16 +7,16 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.people_lines import HolderLine, Page, Sort
+from directory.people.lines import HolderLine, Page, Sort
+from directory.people.lists import People
 from directory.services import days
-from directory.services.administered import (
+from directory.services.rights.administered import (
     NOT_YOURS,
     Administered,
     AdministeredApplication,
     RoleName,
     RoleRef,
 )
-from directory.services.people import People
 from idp.errors import NotAllowed
 from idp.request import Request
 from views.aia import inside

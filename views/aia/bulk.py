@@ -4,9 +4,9 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
+from directory.people.lists import People
 from directory.services import build
-from directory.services.bulk_sheets import SHOWN, Action, Outcome, version_of
-from directory.services.people import People
+from directory.services.bulk.sheets import SHOWN, Action, Outcome, version_of
 from idp.errors import DirectoryError, NotAllowed, StaleEdit
 from idp.request import Request
 from views.aia import inside

@@ -11,10 +11,10 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.accounts import Added
-from directory.services.binned import BinnedMembership, MembershipInBin
-from directory.services.creation import Creation
-from directory.services.returning import InBin
+from directory.services.accounts.changes import Added
+from directory.services.accounts.creation import Creation
+from directory.services.accounts.returning import InBin
+from directory.services.removal.binned import BinnedMembership, MembershipInBin
 from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit
 from idp.names import full_name
 from idp.request import Request

@@ -12,9 +12,9 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.accounts import Added
-from directory.services.binned import BinnedMembership, MembershipInBin
-from directory.services.creation import AddressCheck, Creation, Found
+from directory.services.accounts.changes import Added
+from directory.services.accounts.creation import AddressCheck, Creation, Found
+from directory.services.removal.binned import BinnedMembership, MembershipInBin
 from idp.errors import DirectoryError, NotAllowed, StaleEdit
 from idp.request import Request
 from views.aia import inside

@@ -7,8 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from secrets import token_urlsafe
 
-from directory.services.administered import RoleRef
-from directory.services.creation import AddressCheck, Found
+from directory.services.accounts.creation import AddressCheck, Found
+from directory.services.rights.administered import RoleRef
 from idp.request import Request
 from views.person import signed_in
 

@@ -1,8 +1,8 @@
 """What is said of a person who is added to a structure: as a form, as a draft, as the directory."""
 
-from directory.services.accounts import Person
-from directory.services.creation import Creation, StructureChoices
-from directory.services.memberships import MembershipFields
+from directory.services.accounts.changes import Person
+from directory.services.accounts.creation import Creation, StructureChoices
+from directory.services.memberships.changes import MembershipFields
 from idp.errors import NotAllowed
 from idp.request import Request
 from views.aia.actor import require_administrator

@@ -1,7 +1,7 @@
 """*Exporter*: all users that meet the criteria, a structure's, a role's; as CSV or Excel.
 
 The page (or dialog) asks for the kind of file and whether phones and addresses go along; its form
-answers with the file, made while it is sent (:mod:`directory.services.exports`).
+answers with the file, made while it is sent (:mod:`directory.services.exports.exports`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,9 +16,9 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.authorisation import Actor
-from directory.people_lines import Criteria
+from directory.people.lines import Criteria
 from directory.services.days import first_day, last_day
-from directory.services.exports import Export, ExportLine, Exports, Options
+from directory.services.exports.exports import Export, ExportLine, Exports, Options
 from idp.folding import search_key
 from idp.request import Request
 from views.aia import inside

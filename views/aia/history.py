@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from pyramid.config import Configurator
 
-from directory.services.history import History, HistoryPage
+from directory.services.telling.history import History, HistoryPage
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator

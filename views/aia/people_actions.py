@@ -9,8 +9,8 @@ from pyramid.response import Response
 
 from directory.authorisation import Actor
 from directory.services import DirectoryServices, build
-from directory.services.bulk_sheets import Action, Outcome, Prospect
-from directory.services.prospects import OnePerson
+from directory.services.bulk.prospects import OnePerson
+from directory.services.bulk.sheets import Action, Outcome, Prospect
 from idp.errors import DirectoryError, NotAllowed, StaleEdit
 from idp.names import full_name, of
 from idp.request import Request

@@ -7,7 +7,7 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.request_answers import RequestAnswers, RequestSheet
+from directory.services.rights.request_answers import RequestAnswers, RequestSheet
 from idp.asking import RequestState
 from idp.errors import AlreadyAnswered, DirectoryError
 from idp.request import Request

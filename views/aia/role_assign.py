@@ -10,12 +10,12 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.people_lines import FEWEST_LETTERS, CandidateLine, Page, Sort
+from directory.people.lines import FEWEST_LETTERS, CandidateLine, Page, Sort
+from directory.people.lists import People
 from directory.search import search_key
 from directory.services import days
-from directory.services.administered import Administered
-from directory.services.people import People
-from directory.services.role_members import MOST, Assigned, NobodyAssigned, RoleMembers
+from directory.services.rights.administered import Administered
+from directory.services.rights.role_members import MOST, Assigned, NobodyAssigned, RoleMembers
 from idp.errors import DirectoryError
 from idp.request import Request
 from views.aia import inside

@@ -8,8 +8,8 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services import days
-from directory.services.reassignment import Reassignment, ReassignmentSheet
-from directory.services.role_members import RoleMember, RoleMembers
+from directory.services.rights.reassignment import Reassignment, ReassignmentSheet
+from directory.services.rights.role_members import RoleMember, RoleMembers
 from idp.errors import ConvergencesError, DirectoryError, StaleEdit
 from idp.request import Request
 from views.aia import inside

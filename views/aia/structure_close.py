@@ -4,7 +4,7 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.structure_closing import Change, StructureClosing, Unconfirmed
+from directory.services.structures.closing import Change, StructureClosing, Unconfirmed
 from idp.errors import DirectoryError, StaleEdit
 from idp.request import Request
 from views.aia import inside

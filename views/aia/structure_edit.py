@@ -5,8 +5,8 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.authorisation import Permission
-from directory.services.structure_tree import StructureSheet, StructureTree
-from directory.services.structures import Edit, Structures
+from directory.services.structures.changes import Edit, Structures
+from directory.services.structures.tree import StructureSheet, StructureTree
 from idp.errors import AlreadyExists, DirectoryError, StaleEdit
 from idp.request import Request
 from views.aia import inside

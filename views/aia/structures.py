@@ -7,9 +7,9 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.authorisation import Actor
-from directory.people_lines import Count, Criteria, MemberLine, Page, Sort
-from directory.services.people import People
-from directory.services.structure_tree import (
+from directory.people.lines import Count, Criteria, MemberLine, Page, Sort
+from directory.people.lists import People
+from directory.services.structures.tree import (
     MAX_OPENED,
     Found,
     StructureSheet,

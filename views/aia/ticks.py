@@ -7,7 +7,7 @@ ticks along from page to page: it is sent to the address of the page that one go
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from directory.services.bulk import MOST
+from directory.services.bulk.orders import MOST
 from idp.request import Request
 
 PERSON = "subject_id"

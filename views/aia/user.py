@@ -6,8 +6,8 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.invitations import Invitations
-from directory.services.sheets import AccountSheet, PersonSheet, Sheets
+from directory.services.accounts.invitations import Invitations
+from directory.services.accounts.sheets import AccountSheet, PersonSheet, Sheets
 from directory.states import INVITATIONS, NEVER
 from idp.errors import DirectoryError
 from idp.names import full_name

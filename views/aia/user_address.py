@@ -4,7 +4,7 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.address_change import AddressChanges, AddressPlan, GenericAddress
+from directory.services.accounts.address_change import AddressChanges, AddressPlan, GenericAddress
 from idp.errors import AlreadyExists, DirectoryError, StaleEdit
 from idp.identity import known_by_address
 from idp.names import of

@@ -7,8 +7,13 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.edit_values import AccountValues, Editable, MembershipValues, Values
-from directory.services.edits import Edits
+from directory.services.accounts.edit_values import (
+    AccountValues,
+    Editable,
+    MembershipValues,
+    Values,
+)
+from directory.services.accounts.edits import Edits
 from idp.errors import DirectoryError, StaleEdit
 from idp.names import of
 from idp.request import Request

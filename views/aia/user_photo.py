@@ -7,7 +7,7 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.edits import Edits
+from directory.services.accounts.edits import Edits
 from idp.errors import Busy, DirectoryError, NotAllowed
 from idp.multipart import Upload
 from idp.names import of

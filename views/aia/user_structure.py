@@ -6,9 +6,9 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from directory.services.binned import BinnedMembership, MembershipInBin
-from directory.services.move import Move, MovePlan, Moves, role_names
-from directory.services.sheets import MembershipSheet, PersonSheet
+from directory.services.accounts.sheets import MembershipSheet, PersonSheet
+from directory.services.memberships.move import Move, MovePlan, Moves, role_names
+from directory.services.removal.binned import BinnedMembership, MembershipInBin
 from idp.errors import DirectoryError, NotAllowed, StaleEdit
 from idp.request import Request
 from views.aia import inside

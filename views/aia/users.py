@@ -8,13 +8,13 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.authorisation import Actor
-from directory.people_lines import Criteria, Page, PersonLine, Sort, State
+from directory.people.lines import Criteria, Page, PersonLine, Sort, State
+from directory.people.lists import People
 from directory.services import DirectoryServices, build
-from directory.services.administered import Administered
-from directory.services.bulk_sheets import Action
-from directory.services.creation import StructureChoices
-from directory.services.people import People
-from directory.services.prospects import NOTHING, Allowed
+from directory.services.accounts.creation import StructureChoices
+from directory.services.bulk.prospects import NOTHING, Allowed
+from directory.services.bulk.sheets import Action
+from directory.services.rights.administered import Administered
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator

@@ -9,7 +9,7 @@ from sqlalchemy import event, select
 from directory import actors
 from directory.authorisation import OPERATOR, Actor
 from directory.services import DirectoryServices, build
-from directory.services.accounts import Added, Person
+from directory.services.accounts.changes import Added, Person
 from idp.audit import AuditEvent
 from idp.mail import OutboxMail
 from idp.services import Core, Services

@@ -6,9 +6,9 @@ from sqlalchemy import select, update
 
 from directory.authorisation import Actor
 from directory.models import Account, Application, Assignment, Membership, Role, Structure
-from directory.services.administered import RoleRef
-from directory.services.reassignment import Reassignment
-from directory.services.role_members import RoleMembers
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.reassignment import Reassignment
+from directory.services.rights.role_members import RoleMembers
 from idp.audit import AuditEvent
 from tests.unit.directory.conftest import World
 

@@ -13,9 +13,9 @@ from directory import asking
 from directory.authorisation import OPERATOR, Actor
 from directory.models import AccessRequest, Account, Application, Assignment, Membership
 from directory.models.rights import MandateKind
-from directory.services.access_requests import PER_DAY, AccessRequests, purge
-from directory.services.assignments import Grant
-from directory.services.request_answers import RequestAnswers
+from directory.services.rights.access_requests import PER_DAY, AccessRequests, purge
+from directory.services.rights.assignments import Grant
+from directory.services.rights.request_answers import RequestAnswers
 from idp.asking import RequestState
 from idp.audit import AuditEvent
 from idp.errors import (

@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.jobs import jobs
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.memberships import MembershipFields
+from directory.services.accounts.changes import Person
+from directory.services.memberships.changes import MembershipFields
+from directory.services.rights.assignments import Grant
 from idp.errors import AlreadyExists, BadCredentials, DirectoryError, NotAllowed, NotFound
 from idp.mail import OutboxMail
 from idp.passwords import Passwords

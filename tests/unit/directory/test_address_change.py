@@ -10,15 +10,20 @@ from sqlalchemy import delete, select
 from directory.authorisation import OPERATOR, Actor
 from directory.jobs import jobs
 from directory.models import Account, AddressChange
-from directory.services.accounts import Person
-from directory.services.address_change import KEPT, RESERVED, AddressChanges, GenericAddress
-from directory.services.address_refusal import AddressRefusals
-from directory.services.assignments import Grant
-from directory.services.creation import Creation, Found
-from directory.services.edits import Edits
-from directory.services.photos import Photos
-from directory.services.record import Record
-from directory.services.sheets import Sheets
+from directory.services.accounts.address_change import (
+    KEPT,
+    RESERVED,
+    AddressChanges,
+    GenericAddress,
+)
+from directory.services.accounts.address_refusal import AddressRefusals
+from directory.services.accounts.changes import Person
+from directory.services.accounts.creation import Creation, Found
+from directory.services.accounts.edits import Edits
+from directory.services.accounts.photos import Photos
+from directory.services.accounts.sheets import Sheets
+from directory.services.own.record import Record
+from directory.services.rights.assignments import Grant
 from idp.errors import (
     AlreadyExists,
     BadCredentials,
@@ -279,7 +284,7 @@ def test_the_person_reads_of_it_in_his_copy(world: World, referent: Actor, lea: 
 def test_trying_addresses_is_counted(
     world: World, referent: Actor, lea: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("directory.services.creation.PER_HOUR", 2)
+    monkeypatch.setattr("directory.services.accounts.creation.PER_HOUR", 2)
     world.add("taken@ville.fr", "b")
     for refusal in (AlreadyExists, AlreadyExists, TooMany):
         with pytest.raises(refusal):

@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, AddressChange
-from directory.services import fates
-from directory.services.bin_list import BinLine
-from directory.services.binned import BIN_PERIOD
+from directory.services.removal import fates
+from directory.services.removal.bin_list import BinLine
+from directory.services.removal.binned import BIN_PERIOD
 from idp.errors import DirectoryError, NotFound
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from directory.authorisation import OPERATOR, Actor
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.binned import BIN_PERIOD, MembershipInBin
-from directory.services.creation import Creation
-from directory.services.move import Move, Moves
+from directory.services.accounts.changes import Person
+from directory.services.accounts.creation import Creation
+from directory.services.memberships.move import Move, Moves
+from directory.services.removal.binned import BIN_PERIOD, MembershipInBin
+from directory.services.rights.assignments import Grant
 from idp.errors import AlreadyExists, NotAllowed, NotFound
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World

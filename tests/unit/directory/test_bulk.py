@@ -12,13 +12,13 @@ from sqlalchemy import func, select, update
 from directory import jobs
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, BulkAction, BulkItem, Membership, Structure
-from directory.services import bulk as bulk_module
-from directory.services import fates
-from directory.services.assignments import Grant
-from directory.services.bin import Bin
-from directory.services.bulk import KEPT, UNCONFIRMED, Bulk
-from directory.services.bulk_sheets import Action, BulkSheet, Outcome, version_of
+from directory.services.bulk import orders as bulk_module
+from directory.services.bulk.orders import KEPT, UNCONFIRMED, Bulk
+from directory.services.bulk.sheets import Action, BulkSheet, Outcome, version_of
 from directory.services.lookup import account_by_subject
+from directory.services.removal import fates
+from directory.services.removal.bin import Bin
+from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
 from idp.context import Origin, acting
 from idp.errors import DirectoryError, NotAllowed, NotFound, StaleEdit

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Membership
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.confirmations import Confirmations
-from directory.services.memberships import MembershipFields
+from directory.services.accounts.changes import Person
+from directory.services.memberships.changes import MembershipFields
+from directory.services.memberships.confirmations import Confirmations
+from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
 from idp.context import Origin, acting
 from idp.errors import AlreadyAnswered, NotFound

@@ -7,11 +7,11 @@ from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account
-from directory.services.accounts import Added, Person
-from directory.services.administered import RoleRef
-from directory.services.assignments import Grant
-from directory.services.creation import CHECKED, PER_HOUR, Creation, Found
-from directory.services.returning import InBin
+from directory.services.accounts.changes import Added, Person
+from directory.services.accounts.creation import CHECKED, PER_HOUR, Creation, Found
+from directory.services.accounts.returning import InBin
+from directory.services.rights.administered import RoleRef
+from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
 from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit, TooMany
 from tests.common.clock import FakeClock

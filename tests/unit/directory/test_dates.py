@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from directory.authorisation import OPERATOR
 from directory.models import Application, Assignment, Mandate, Role
-from directory.services.assignments import Grant
+from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
 from idp.errors import DirectoryError
 from tests.common.clock import FakeClock

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from directory.authorisation import OPERATOR
 from directory.models import AccountWarning
-from directory.services.ending_notices import EndingNotices
+from directory.services.own.ending_notices import EndingNotices
 from idp.mail import OutboxMail
 from tests.common.clock import START, FakeClock
 from tests.common.threads import all_at_once

@@ -11,11 +11,12 @@ from sqlalchemy.exc import OperationalError
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Membership
-from directory.people_lines import Criteria
-from directory.services import export_sending, exports
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.export_sending import (
+from directory.people.lines import Criteria
+from directory.services.accounts.changes import Person
+from directory.services.exports import exports
+from directory.services.exports import sending as export_sending
+from directory.services.exports.exports import Export, ExportLine, Exports, Options
+from directory.services.exports.sending import (
     ASKED_EVERY,
     AT_ONCE,
     LONGEST,
@@ -23,8 +24,8 @@ from directory.services.export_sending import (
     PAUSES,
     Sending,
 )
-from directory.services.exports import Export, ExportLine, Exports, Options
-from directory.services.memberships import MembershipFields
+from directory.services.memberships.changes import MembershipFields
+from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
 from idp.context import Origin, acting
 from idp.errors import Busy, NotFound

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from directory.authorisation import OPERATOR, Actor
-from directory.services.assignments import Grant
-from directory.services.edits import Edits
-from directory.services.history import History, HistoryPage
-from directory.services.invitations import Invitations
-from directory.services.move import Move, Moves
-from directory.services.photos import Photos
-from directory.services.sheets import Sheets
+from directory.services.accounts.edits import Edits
+from directory.services.accounts.invitations import Invitations
+from directory.services.accounts.photos import Photos
+from directory.services.accounts.sheets import Sheets
+from directory.services.memberships.move import Move, Moves
+from directory.services.rights.assignments import Grant
+from directory.services.telling.history import History, HistoryPage
 from idp.context import Origin, acting
 from idp.errors import NotAllowed, NotFound
 from tests.common.clock import FakeClock

@@ -6,7 +6,7 @@ import pytest
 
 from directory.authorisation import OPERATOR, Actor
 from directory.services.dates import Dates
-from directory.services.notices import MOST, Notices
+from directory.services.own.notices import MOST, Notices
 from idp.asking import NoticeLevel
 from idp.errors import DirectoryError, NotAllowed, NotFound
 from tests.common.clock import FakeClock

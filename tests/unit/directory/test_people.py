@@ -6,12 +6,7 @@ import pytest
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Membership
-from directory.search import search_key
-from directory.services.accounts import Person
-from directory.services.assignments import Grant
-from directory.services.exports import Exports, Options
-from directory.services.memberships import MembershipFields
-from directory.services.people import (
+from directory.people.lists import (
     Criteria,
     Page,
     People,
@@ -20,6 +15,11 @@ from directory.services.people import (
     Sort,
     StructureName,
 )
+from directory.search import search_key
+from directory.services.accounts.changes import Person
+from directory.services.exports.exports import Exports, Options
+from directory.services.memberships.changes import MembershipFields
+from directory.services.rights.assignments import Grant
 from idp.context import Origin, acting
 from idp.errors import DirectoryError, NotFound
 from idp.mail import MailState, OutboxMail

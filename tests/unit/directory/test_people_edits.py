@@ -9,13 +9,13 @@ from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Assignment, Membership
-from directory.services.assignments import Grant
-from directory.services.binned import BIN_PERIOD, MembershipInBin
-from directory.services.creation import Creation
-from directory.services.edit_values import Editable, MembershipValues, Values
-from directory.services.edits import Edits
-from directory.services.move import Move, Moved, Moves, role_names
-from directory.services.sheets import PersonSheet, Sheets
+from directory.services.accounts.creation import Creation
+from directory.services.accounts.edit_values import Editable, MembershipValues, Values
+from directory.services.accounts.edits import Edits
+from directory.services.accounts.sheets import PersonSheet, Sheets
+from directory.services.memberships.move import Move, Moved, Moves, role_names
+from directory.services.removal.binned import BIN_PERIOD, MembershipInBin
+from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
 from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit
 from idp.self_service import Square

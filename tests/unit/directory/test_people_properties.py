@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from directory import people_pages
 from directory.authorisation import (
     AccountTarget,
     Actor,
@@ -23,11 +22,12 @@ from directory.authorisation import (
     may,
 )
 from directory.models import Account, Application, Assignment, Membership, Role, Structure
+from directory.people import lists as service
+from directory.people import pages as people_pages
+from directory.people.lists import Criteria, MemberLine, Page, People, Sort, State
 from directory.search import mail_key, search_key
-from directory.services import people as service
-from directory.services.exports import Exports, Options
-from directory.services.people import Criteria, MemberLine, Page, People, Sort, State
-from directory.services.structures import refresh_subtree
+from directory.services.exports.exports import Exports, Options
+from directory.services.structures.changes import refresh_subtree
 from directory.states import account_state, activity
 from idp.services import Services
 from tests.common.clock import START

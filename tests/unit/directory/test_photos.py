@@ -9,7 +9,7 @@ from directory.authorisation import OPERATOR, Actor
 from directory.models import AccountPhoto
 from directory.pictures import CONTENT_TYPE
 from directory.plugin import build
-from directory.services.photos import Photos
+from directory.services.accounts.photos import Photos
 from idp.context import Origin, acting
 from idp.errors import DirectoryError, NotAllowed, NotFound
 from idp.self_service import Square

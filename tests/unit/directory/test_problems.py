@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
-from directory.services.problems import PER_DAY, Problems
+from directory.services.own.problems import PER_DAY, Problems
 from idp.audit import AuditEvent
 from idp.errors import DirectoryError, NotFound, TooMany
 from idp.mail import OutboxMail

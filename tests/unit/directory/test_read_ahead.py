@@ -5,7 +5,7 @@ from threading import get_ident
 
 import pytest
 
-from directory.services.read_ahead import read_ahead
+from directory.services.exports.read_ahead import read_ahead
 from tests.common.threads import eventually
 
 

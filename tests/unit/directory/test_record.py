@@ -8,9 +8,9 @@ from sqlalchemy import update
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Membership
-from directory.services.assignments import Grant
-from directory.services.photos import Photos
-from directory.services.record import BY_FORMER, BY_OPERATOR, Record
+from directory.services.accounts.photos import Photos
+from directory.services.own.record import BY_FORMER, BY_OPERATOR, Record
+from directory.services.rights.assignments import Grant
 from idp.context import Origin, acting
 from idp.db import Base
 from tests.common.clock import FakeClock

@@ -10,7 +10,7 @@ from directory import actors
 from directory.actors import RightsChanged
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Application, Structure
-from directory.services.assignments import Grant
+from directory.services.rights.assignments import Grant
 from idp.errors import (
     AlreadyExists,
     BadCredentials,

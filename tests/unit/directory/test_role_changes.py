@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 
 from directory.authorisation import OPERATOR, Actor
-from directory.services.assignments import Grant
+from directory.services.rights.assignments import Grant
 from idp.errors import ConvergencesError, DirectoryError, StaleEdit
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import BIP, World

@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Membership, Structure
-from directory.services.administered import Administered, RoleRef
-from directory.services.assignments import Grant
-from directory.services.memberships import MembershipFields
-from directory.services.role_members import MOST, NobodyAssigned
+from directory.services.memberships.changes import MembershipFields
+from directory.services.rights.administered import Administered, RoleRef
+from directory.services.rights.assignments import Grant
+from directory.services.rights.role_members import MOST, NobodyAssigned
 from idp.errors import DirectoryError, NotAllowed, NotFound
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World

@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 from directory.authorisation import OPERATOR, Actor
 from directory.jobs import jobs
 from directory.models import Account, Membership, RoleChange
-from directory.services.assignments import Grant
-from directory.services.role_news import GATHERED, LATE, RoleNews
+from directory.services.rights.assignments import Grant
+from directory.services.rights.role_news import GATHERED, LATE, RoleNews
 from idp.mail import OutboxMail
 from idp.services import Services
 from tests.common.clock import FakeClock

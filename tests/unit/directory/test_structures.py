@@ -7,10 +7,10 @@ from sqlalchemy import func, select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Structure
-from directory.services.assignments import Grant
-from directory.services.structure_closing import Change, StructureClosing
-from directory.services.structure_tree import Node, StructureTree
-from directory.services.structures import Edit
+from directory.services.rights.assignments import Grant
+from directory.services.structures.changes import Edit
+from directory.services.structures.closing import Change, StructureClosing
+from directory.services.structures.tree import Node, StructureTree
 from idp.errors import AlreadyExists, DirectoryError, NotAllowed, StaleEdit
 from idp.services import Services
 from tests.common.clock import FakeClock

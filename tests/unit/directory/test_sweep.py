@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from directory.authorisation import OPERATOR
 from directory.jobs import jobs
 from directory.models import Account, Application, Assignment, Membership, Structure
-from directory.services.assignments import Grant
+from directory.services.rights.assignments import Grant
 from idp.db import Base
 from idp.services import Services
 from idp.sessions.tables import SpSessionRow, SsoSessionRow

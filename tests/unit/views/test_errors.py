@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from webtest import TestApp
 
-from directory.services.binned import MembershipInBin
+from directory.services.removal.binned import MembershipInBin
 from idp import errors, log
 from idp.db import GONE
 from idp.services import Services

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from directory.people_lines import Count
+from directory.people.lines import Count
 from idp.request import Request
 from views.aia.listing import LONGEST, LONGEST_CURSOR, Listing, listing
 from views.templating import counted

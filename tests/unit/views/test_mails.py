@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from directory.services.role_news import RoleLine
+from directory.services.rights.role_news import RoleLine
 from idp.errors import ConfigurationError
 from idp.settings import Settings
 from idp.types import Referent

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from webtest import TestApp
 
-from directory.services.notices import Notices
+from directory.services.own.notices import Notices
 from idp.services import Services
 
 

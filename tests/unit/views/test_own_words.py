@@ -2,7 +2,7 @@
 
 import pytest
 
-from directory.services.history import CHANGES, FOR_CENTRAL
+from directory.services.telling.history import CHANGES, FOR_CENTRAL
 from idp.types import NameIDFormat, Source
 from tests.common.journalled import codes
 from views import journal

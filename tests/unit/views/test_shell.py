@@ -7,7 +7,7 @@ from webtest import TestApp
 
 from directory.authorisation import OPERATOR
 from directory.services import build
-from directory.services.accounts import Person
+from directory.services.accounts.changes import Person
 from idp.services import Services
 
 PASSWORD = "une phrase assez longue"

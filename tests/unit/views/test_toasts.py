@@ -6,7 +6,7 @@ import pytest
 from pyramid.request import Request as PyramidRequest
 from pyramid.response import Response
 
-from directory.services.role_members import Assigned
+from directory.services.rights.role_members import Assigned
 from idp.request import Request
 from idp.services import Services
 from idp.types import SsoSession

@@ -1,0 +1,1 @@
+"""Lists of people, on a directory of any size."""

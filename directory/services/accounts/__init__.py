@@ -1,0 +1,1 @@
+"""An account: made, shown, edited, locked, given another address."""

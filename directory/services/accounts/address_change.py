@@ -1,0 +1,223 @@
+"""*Changer d'adresse*: a new address for an account, in one safe step.
+
+Memberships, roles, NameIDs, photo and history stay; the password, the sessions and the links go.
+The new address gets a first-visit mail. The old one is told, may refuse it for a week, and is
+nobody else's meanwhile.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from directory.authorisation import Actor, Permission, require
+from directory.models import Account, AddressChange, Application, ApplicationEntity
+from directory.search import mail_key
+from directory.services.accounts.creation import Creation
+from directory.services.accounts.password import end_links
+from directory.services.accounts.reserved import require_free, withheld
+from directory.services.accounts.sheets import PersonSheet, Sheets
+from directory.services.accounts.state import settle
+from directory.services.lookup import (
+    account_by_subject,
+    account_target,
+    any_account_by_mail,
+    may_know,
+)
+from directory.services.own.password_mails import PasswordMails
+from directory.services.texts import clean_mail, generic_warning, is_generic, require_deliverable
+from directory.validity import ADDRESS_CHANGE, why_unusable
+from idp.context import origin
+from idp.errors import AlreadyExists, DirectoryError, NotAllowed, StaleEdit
+from idp.purge import delete_in_chunks
+from idp.sessions.tokens import hashed, new_token
+
+if TYPE_CHECKING:
+    from idp.services import Core
+
+RESERVED = timedelta(days=7)
+"""How long the old address may refuse, and is nobody else's."""
+KEPT = timedelta(days=30)
+"""After that, how long it is known."""
+
+
+class GenericAddress(DirectoryError):
+    """The address looks like a desk's; whoever wants it all the same says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPlan:
+    """Whose address would change; ``applications``: those he has a role of, by their SPs' ids."""
+
+    person: PersonSheet
+    applications: Mapping[str, str]
+
+
+class AddressChanges:
+    """Replaces addresses."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+        self._sheets = Sheets(core)
+        self._links = PasswordMails(core)
+
+    def plan(self, actor: Actor, subject_id: str) -> AddressPlan:
+        """Whose it would be.
+
+        Raises:
+            NotFound: nobody has this id, or he may not be seen: alike.
+            NotAllowed: shared, privileged, contested, out of scope, or himself.
+        """
+        person = self._sheets.read(actor, subject_id)
+        if not person.can.account:
+            raise NotAllowed(f"the address of {subject_id!r}")
+        with self._core.db.reading() as session:
+            return AddressPlan(person, _applications(session, person))
+
+    def change(
+        self,
+        actor: Actor,
+        subject_id: str,
+        mail: str,
+        *,
+        shown: str,
+        accept_generic: bool = False,
+    ) -> str:
+        """Replace the address, which was ``shown`` when it was asked for; returns the new one.
+
+        Raises:
+            NotFound, NotAllowed: as :meth:`plan`.
+            StaleEdit: somebody replaced it meanwhile.
+            GenericAddress: it looks like a desk's, and that was not accepted.
+            AlreadyExists: it is another account's, in the bin or not, or reserved.
+            TooMany: he tried too many addresses, here or in creating people.
+            DirectoryError: it is none, or his already.
+        """
+        self.plan(actor, subject_id)
+        self._count(actor, mail)
+        with self._core.db.unit_of_work() as session:
+            account = account_by_subject(session, actor, subject_id, lock=True)
+            now = self._core.clock.now()
+            target = account_target(session, account, now)
+            require(actor, Permission.CHANGE_ADDRESS, target)
+            if account.mail != shown:
+                raise StaleEdit(f"the address of account {account.id} changed since it was shown")
+            new = self._checked(session, actor, account, mail, accept_generic=accept_generic)
+            old = account.mail
+            token = self._remember(session, account)
+            self._replace(session, account, new)
+            if actor.everywhere:
+                settle(session, account, now)
+            self._tell(actor, account, old, token)
+            return new
+
+    def _count(self, actor: Actor, mail: str) -> None:
+        """Trying an address says whether somebody has it: counted and journalled as there."""
+        if actor.operator:
+            return
+        with suppress(AlreadyExists):  # reserved: for this very account perhaps, see below
+            Creation(self._core).check(actor, mail)
+
+    def _checked(
+        self,
+        session: Session,
+        actor: Actor,
+        account: Account,
+        mail: str,
+        *,
+        accept_generic: bool,
+    ) -> str:
+        new = clean_mail(mail)
+        if mail_key(new) == account.mail_key:
+            raise DirectoryError("the same address", public="C'est déjà son adresse mail.")
+        if is_generic(new) and not accept_generic:
+            raise GenericAddress(f"generic address {new}", public=generic_warning(new))
+        known = any_account_by_mail(session, new)
+        if known is not None:
+            if may_know(session, actor, known):
+                raise _taken(new)
+            raise withheld(self._core, new, "in a bin")
+        require_deliverable(new)
+        require_free(self._core, session, actor, new, account=account)
+        return new
+
+    def _remember(self, session: Session, account: Account) -> str:
+        """The old address, reserved; returns the token of the link that refuses."""
+        now, token = self._core.clock.now(), new_token()
+        session.add(
+            AddressChange(
+                key=hashed(token),
+                account_id=account.id,
+                old_mail=account.mail,
+                old_mail_key=account.mail_key,
+                changed_by=origin().actor,
+                changed_at=now,
+                expires_at=now + RESERVED,
+            )
+        )
+        return token
+
+    def _replace(self, session: Session, account: Account, new: str) -> None:
+        before, now = account.mail, self._core.clock.now()
+        account.mail, account.mail_key = new, mail_key(new)
+        # The date too: who was signing in with the old password at this moment does not get in.
+        account.password_hash, account.password_changed_at = None, now
+        try:
+            session.flush()
+        except IntegrityError as error:
+            raise _taken(new) from error
+        end_links(session, account, now, "changed")
+        self._core.audit.record(
+            "account.address-changed",
+            subject_id=account.subject_id,
+            parameters={"before": before, "after": new, "generic": is_generic(new)},
+        )
+        self._core.sessions.end(account.subject_id, reason="address-changed")
+
+    def _tell(self, actor: Actor, account: Account, old: str, token: str) -> None:
+        self._core.mailer.send(
+            old,
+            "address-changed",
+            {
+                "given_name": account.given_name,
+                "sn": account.sn,
+                "mail": old,
+                "link": self._core.settings.url(f"/adresse-remplacee/{token}"),
+            },
+        )
+        # Locked or not yet valid: the link is mailed once somebody asks for it then.
+        if why_unusable(account, self._core.clock.now()) is None:
+            self._links.send(actor, account.mail)
+
+    def purge(self) -> int:
+        """Forget what is over for :data:`KEPT`, unless it is contested; returns how many."""
+        limit = self._core.clock.now() - KEPT
+        settled = or_(
+            ADDRESS_CHANGE.c.refused_at.is_(None), ADDRESS_CHANGE.c.settled_at.is_not(None)
+        )
+        over = ADDRESS_CHANGE.c.expires_at <= limit
+        return delete_in_chunks(self._core.db, ADDRESS_CHANGE, over, settled)
+
+
+def _taken(mail: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"{mail} is taken",
+        public=f"L'adresse {mail} est déjà celle d'un compte, en service ou dans la corbeille.",
+    )
+
+
+def _applications(session: Session, person: PersonSheet) -> dict[str, str]:
+    held = {role.application for each in person.sheet.memberships for role in each.roles}
+    if not held:
+        return {}
+    rows = session.execute(
+        select(ApplicationEntity.entity_id, Application.label)
+        .join(Application, Application.id == ApplicationEntity.application_id)
+        .where(Application.code.in_(held))
+    )
+    return {row.entity_id: row.label for row in rows}

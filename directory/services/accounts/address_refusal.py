@@ -1,0 +1,122 @@
+"""The link that the old address gets: who had it says that its replacement was not wanted.
+
+The account is then locked and the correspondant's alone, who is told: he restores the address, or
+finds that all was well.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from directory.models import Account, AddressChange
+from directory.services.accounts.password import end_links
+from idp.errors import LinkRefused
+from idp.names import full_name
+from idp.sessions.tokens import hashed
+
+if TYPE_CHECKING:
+    from idp.services import Core
+
+UNKNOWN = (
+    "Ce lien n'est pas reconnu. Il est peut-être incomplet : ouvrez-le de nouveau depuis le "
+    "message, ou copiez-le en entier."
+)
+EXPIRED = "Ce lien n'est plus valable : il servait pendant sept jours."
+USED = "Vous avez déjà refusé ce changement. Le compte est bloqué et le correspondant est prévenu."
+
+
+@dataclass(frozen=True, slots=True)
+class Refusable:
+    """A change that may be refused: which address was replaced, and when."""
+
+    old_mail: str
+    changed_at: datetime
+
+
+class AddressRefusals:
+    """Reads and spends these links; nobody need be signed in."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+
+    def link(self, token: str) -> Refusable:
+        """What this link refuses. Spends nothing: mail scanners open links.
+
+        Raises:
+            LinkRefused: unknown, expired, or used.
+        """
+        with self._core.db.reading() as session:
+            change, _ = self._find(session, token)
+        self._require_live(change)
+        return Refusable(change.old_mail, change.changed_at)
+
+    def spend(self, token: str) -> None:
+        """Refuse the change: lock the account, end its sessions and links, tell the correspondant.
+
+        Raises:
+            LinkRefused: as :meth:`link`; of two who spend it, the second.
+        """
+        now = self._core.clock.now()
+        with self._core.db.unit_of_work() as session:
+            change, account = self._find(session, token, lock=True)
+            claimed = session.execute(
+                update(AddressChange)
+                .where(
+                    AddressChange.id == change.id,
+                    AddressChange.refused_at.is_(None),
+                    AddressChange.expires_at > now,
+                )
+                .values(refused_at=now)
+                .returning(AddressChange.id)
+                .execution_options(synchronize_session=False)
+            ).all()
+            if not claimed:
+                session.refresh(change)
+                self._require_live(change)
+            self._stop(session, account, now)
+            self._tell(session, change, account)
+
+    def _stop(self, session: Session, account: Account, now: datetime) -> None:
+        """Whoever he is, the last correspondant too: the command line unlocks that one."""
+        self._core.audit.record("account.address-refused", subject_id=account.subject_id)
+        if not account.locked:
+            account.locked = True
+            self._core.audit.record("account.locked", subject_id=account.subject_id)
+        end_links(session, account, now, "changed")
+        self._core.sessions.end(account.subject_id, reason="address-refused")
+
+    def _tell(self, session: Session, change: AddressChange, account: Account) -> None:
+        core = self._core
+        by = session.scalar(select(Account).where(Account.subject_id == change.changed_by))
+        core.mailer.send(
+            core.settings.organization.correspondant,
+            "address-refused",
+            {
+                "given_name": account.given_name,
+                "sn": account.sn,
+                "mail": account.mail,
+                "old_mail": change.old_mail,
+                "changed_at": change.changed_at.astimezone(core.settings.organization.time_zone),
+                "changed_by": full_name(by.given_name, by.sn) if by else "",
+                "url": core.settings.url(f"/aia/utilisateurs/{account.subject_id}"),
+            },
+        )
+
+    def _find(
+        self, session: Session, token: str, *, lock: bool = False
+    ) -> tuple[AddressChange, Account]:
+        change = session.scalar(select(AddressChange).where(AddressChange.key == hashed(token)))
+        if change is None:
+            raise LinkRefused("unknown", public=UNKNOWN, known=False)
+        return change, session.get_one(
+            Account, change.account_id, with_for_update=lock or None, populate_existing=True
+        )
+
+    def _require_live(self, change: AddressChange) -> None:
+        if change.refused_at is not None:
+            raise LinkRefused("used", public=USED)
+        if change.expires_at <= self._core.clock.now():
+            raise LinkRefused("expired", public=EXPIRED)

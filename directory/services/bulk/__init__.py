@@ -1,0 +1,1 @@
+"""One action over many accounts, and what it would do with each."""

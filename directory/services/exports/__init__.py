@@ -1,0 +1,1 @@
+"""Lists as files: read in batches, sent while they are read."""

@@ -1,0 +1,1 @@
+"""A person in a structure: added, confirmed, moved, suspended, over."""

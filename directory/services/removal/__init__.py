@@ -1,0 +1,1 @@
+"""What is deleted: what would become of it, the bin, and the way back."""

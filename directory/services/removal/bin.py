@@ -1,0 +1,273 @@
+"""The bin: what is deleted stays there for 20 days, and can be taken out again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from directory.authorisation import Actor, Permission, may, require
+from directory.models import Account, Membership
+from directory.search import mail_key
+from directory.services.accounts.password import end_links
+from directory.services.lookup import (
+    account_by_mail,
+    account_target,
+    locking,
+    membership_target,
+)
+from directory.services.memberships.changes import takes_effect, tell_added
+from directory.services.memberships.sp_sessions import end_sp_sessions
+from directory.services.removal.binned import BIN_PERIOD
+from directory.services.removal.fates import Fate, deletion, facts_of
+from directory.services.rights.mandates import require_another_central
+from directory.services.rights.role_news import RoleNews
+from idp.errors import DirectoryError, NotAllowed, NotFound, StaleEdit
+
+if TYPE_CHECKING:
+    from idp.services import Core
+
+PURGE_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What went into the bin, or came out of it, and whether the account with it.
+
+    ``structures``: label paths, those in the actor's scope alone. ``waits``: what came out has no
+    effect until the person confirms it.
+    """
+
+    structures: tuple[str, ...]
+    account: bool
+    waits: bool = False
+
+
+class Bin:
+    """Deletes, restores, purges."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+        self._news = RoleNews(core)
+
+    def delete(self, actor: Actor, mail: str, *, announced: str | None = None) -> Removal:
+        """Remove a person from the actor's subtrees; the account goes with its last membership.
+
+        A membership that waits for its confirmation keeps no account alive. ``announced``: the
+        print of what he confirmed (:meth:`directory.services.removal.fates.Deletion.announced`).
+
+        Raises:
+            NotFound: no such account.
+            NotAllowed: nothing of it is in scope, himself, or the account would go and is
+                privileged.
+            StaleEdit: it would do something else than was announced.
+            DirectoryError: he is the last correspondant.
+        """
+        now = self._core.clock.now()
+        with self._core.db.unit_of_work() as session:
+            # Locked: of two who each remove the last membership but the other's, one sees it.
+            account = account_by_mail(session, actor, mail, lock=True)
+            planned = deletion(actor, facts_of(session, [account.id], now)[account.id])
+            if planned.fate is Fate.REFUSED:
+                raise NotAllowed(f"may not delete account {account.id}: {planned.why}")
+            if announced not in {None, planned.announced(actor, account.id)}:
+                raise StaleEdit(f"deleting account {account.id} is no longer what was confirmed")
+            ending = {each.id for each in planned.memberships}
+            memberships = [
+                each for each in _live_memberships(session, account) if each.id in ending
+            ]
+            if planned.fate is Fate.ACCOUNT:
+                self._delete_account(session, account, memberships, now)
+            else:
+                for membership in memberships:
+                    self._remove(session, membership, now)
+            return Removal(planned.structures(actor), planned.fate is Fate.ACCOUNT)
+
+    def restore(self, actor: Actor, mail: str) -> Removal:
+        """Take an account, or the memberships of a living one, out of the bin.
+
+        An account comes back with the memberships that went with it. A membership alone of
+        somebody who has another is as one that is added: he confirms it, and his référent is told.
+
+        Raises:
+            NotFound: no such account, or nothing of it in the bin.
+            NotAllowed: the actor could not have deleted it.
+            DirectoryError: it has been in the bin for more than 20 days.
+        """
+        with self._core.db.unit_of_work() as session:
+            statement = select(Account).where(Account.mail_key == mail_key(mail))
+            account = session.scalar(locking(statement))
+            if account is None:
+                raise NotFound(f"account {mail!r}", public=f"Aucun compte n'a l'adresse {mail}.")
+            return self._restore(session, actor, account)
+
+    def restore_subject(
+        self, actor: Actor, subject_id: str, *, structure: str | None = None
+    ) -> Removal:
+        """The same for the account that other rooms know by this id.
+
+        ``structure``: a code; of a living account the membership of this one comes back, no other.
+
+        Raises:
+            NotFound: nothing of it is in the bin, or the actor could not have deleted it: alike.
+            DirectoryError: it has been in the bin for more than 20 days.
+        """
+        with self._core.db.unit_of_work() as session:
+            statement = select(Account).where(Account.subject_id == subject_id)
+            account = session.scalar(locking(statement))
+            try:
+                if account is not None:
+                    return self._restore(session, actor, account, structure)
+            except (NotFound, NotAllowed):
+                account = None
+            raise NotFound(
+                f"nothing of subject {subject_id!r} in the bin",
+                public="Cet utilisateur n'est plus dans la corbeille : il a été restauré ou effacé "
+                "entre-temps, ou seul le correspondant peut le restaurer.",
+            )
+
+    def _restore(
+        self, session: Session, actor: Actor, account: Account, structure: str | None = None
+    ) -> Removal:
+        if account.deleted_at is None:
+            return self._restore_memberships(session, actor, account, structure)
+        if structure is not None:
+            raise NotFound(f"account {account.id} went into the bin as a whole")
+        return self._restore_account(session, actor, account, account.deleted_at)
+
+    def purge(self) -> int:
+        """Destroy what has been in the bin for more than 20 days; how many rows, at most a batch.
+
+        The worker calls it until it answers 0.
+        """
+        limit = self._core.clock.now() - BIN_PERIOD
+        with self._core.db.unit_of_work() as session:
+            accounts = session.scalars(
+                select(Account).where(Account.deleted_at <= limit).limit(PURGE_BATCH)
+            ).all()
+            for account in accounts:
+                purge_account(self._core, session, account)
+            orphans = session.scalars(
+                select(Membership.id).where(Membership.deleted_at <= limit).limit(PURGE_BATCH)
+            ).all()
+            session.execute(delete(Membership).where(Membership.id.in_(orphans)))
+            return len(accounts) + len(orphans)
+
+    def _remove(self, session: Session, membership: Membership, now: datetime) -> None:
+        end_sp_sessions(self._core, session, membership, "membership-removed")
+        membership.deleted_at = now
+        self._record("membership.removed", membership)
+        self._news.note_all(session, membership, granted=False)
+
+    def _delete_account(
+        self, session: Session, account: Account, memberships: list[Membership], now: datetime
+    ) -> None:
+        require_another_central(session, account, now)
+        account.deleted_at = now
+        for membership in memberships:
+            membership.deleted_at = now
+            self._record("membership.removed", membership)
+        # What was mailed to him would work again after a restoration.
+        end_links(session, account, now, "deleted")
+        self._core.audit.record("account.deleted", subject_id=account.subject_id)
+        self._core.sessions.end(account.subject_id, reason="account-deleted")
+
+    def _restore_account(
+        self, session: Session, actor: Actor, account: Account, deleted_at: datetime
+    ) -> Removal:
+        now = self._core.clock.now()
+        target = account_target(session, account, now)
+        require(actor, Permission.DELETE_ACCOUNT, target)
+        if deleted_at + BIN_PERIOD <= now:
+            raise DirectoryError(
+                f"account {account.id} is in the bin since {deleted_at}",
+                public=f"Le compte {account.mail} est dans la corbeille depuis plus de 20 jours : "
+                "il ne peut plus être restauré.",
+            )
+        memberships = _binned_memberships(session, account, deleted_at)
+        memberships = [each for each in memberships if each.deleted_at == deleted_at]
+        account.deleted_at = None
+        self._core.audit.record("account.restored", subject_id=account.subject_id)
+        self._bring_back(memberships)
+        return Removal(_named(actor, memberships), account=True)
+
+    def _restore_memberships(
+        self, session: Session, actor: Actor, account: Account, structure: str | None
+    ) -> Removal:
+        now = self._core.clock.now()
+        since = now - BIN_PERIOD
+        binned = _binned_memberships(session, account, since)
+        memberships = [
+            each
+            for each in binned
+            if each.deleted_at != since
+            and structure in {None, each.structure.code}
+            and _may_remove(actor, each)
+        ]
+        if not memberships:
+            raise NotFound(
+                f"nothing of account {account.id} in the bin",
+                public=f"Rien de {account.mail} n'est dans la corbeille.",
+            )
+        # Before any is back: those that come together do not wait for each other.
+        at_once = all(
+            takes_effect(session, actor, account, each.structure.path, now) for each in memberships
+        )
+        self._bring_back(memberships)
+        for membership in memberships:
+            if at_once:
+                self._news.note_all(session, membership, granted=True)
+            else:
+                membership.confirmed_at = None
+                tell_added(self._core, session, membership)
+        return Removal(_named(actor, memberships), account=False, waits=not at_once)
+
+    def _bring_back(self, memberships: list[Membership]) -> None:
+        for membership in memberships:
+            membership.deleted_at = None
+            self._record("membership.restored", membership)
+
+    def _record(self, code: str, membership: Membership) -> None:
+        self._core.audit.record(
+            code,
+            subject_id=membership.account.subject_id,
+            target=f"structure:{membership.structure.code}",
+        )
+
+
+def purge_account(core: "Core", session: Session, account: Account) -> None:
+    """Destroy an account with its memberships, assignments and mandates; the journal stays."""
+    core.audit.record("account.purged", subject_id=account.subject_id)
+    session.execute(delete(Account).where(Account.id == account.id))
+    session.expunge(account)
+
+
+def _named(actor: Actor, memberships: list[Membership]) -> tuple[str, ...]:
+    """The label paths that he may read."""
+    structures = [each.structure for each in memberships]
+    return tuple(each.label_path for each in structures if actor.covers(each.path))
+
+
+def _may_remove(actor: Actor, membership: Membership) -> bool:
+    return may(actor, Permission.REMOVE_MEMBERSHIP, membership_target(membership))
+
+
+def _live_memberships(session: Session, account: Account) -> list[Membership]:
+    return list(
+        session.scalars(
+            select(Membership)
+            .where(Membership.account_id == account.id, Membership.deleted_at.is_(None))
+            .order_by(Membership.id)
+        )
+    )
+
+
+def _binned_memberships(session: Session, account: Account, since: datetime) -> list[Membership]:
+    return list(
+        session.scalars(
+            select(Membership)
+            .where(Membership.account_id == account.id, Membership.deleted_at >= since)
+            .order_by(Membership.id)
+        )
+    )

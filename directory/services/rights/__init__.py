@@ -1,0 +1,1 @@
+"""Applications, their roles, who holds them, who may give them, who asks for them."""

@@ -1,0 +1,397 @@
+"""*Historique*: what was changed, by whom, as far as an administrator may read it.
+
+Changes only: when somebody signs in or opens an application is nobody's business here, and no
+network address leaves the journal. The views word what this tells.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Row, and_, select
+from sqlalchemy.orm import Session
+
+from directory.authorisation import Actor, Permission, StructureTarget, may
+from directory.models import Account, Structure
+from directory.scope import visible_to
+from directory.services.lookup import account_by_subject, account_target, structure_in_scope
+from directory.services.own.record import BY_FORMER, is_person
+from directory.services.telling.doers import doer, known
+from directory.validity import APPLICATION, MEMBERSHIP, ROLE, STRUCTURE, membership_known
+from idp.history import changes
+from idp.names import full_name
+from idp.records import About, Change, Reach
+
+if TYPE_CHECKING:
+    from idp.services import Core
+
+SIZES = (20, 50, 100)
+
+CHANGES = frozenset(
+    {
+        "access-request.granted",
+        "access-request.made",
+        "access-request.refused",
+        "access-request.withdrawn",
+        "account.address-changed",
+        "account.address-refused",
+        "account.created",
+        "account.deleted",
+        "account.invited-again",
+        "account.locked",
+        "account.photo-added",
+        "account.photo-changed",
+        "account.photo-removed",
+        "account.renamed",
+        "account.reset-asked",
+        "account.restored",
+        "account.unlocked",
+        "account.validity-changed",
+        "assignment.dates-changed",
+        "assignment.granted",
+        "assignment.withdrawn",
+        "export.finished",
+        "export.interrupted",
+        "export.started",
+        "membership.added",
+        "membership.confirmed",
+        "membership.dates-changed",
+        "membership.edited",
+        "membership.left",
+        "membership.moved",
+        "membership.refused",
+        "membership.removed",
+        "membership.restored",
+        "membership.resumed",
+        "membership.suspended",
+        "structure.closed",
+        "structure.created",
+        "structure.renamed",
+        "structure.reopened",
+        "structure.siret-changed",
+    }
+)
+"""What a référent reads of his structures and of the people in them."""
+
+FOR_CENTRAL = CHANGES | {"mandate.given", "mandate.withdrawn"}
+"""What the correspondant reads: mandates are his to know, as on the sheet."""
+
+OWN = frozenset({"account.photo-added", "account.photo-changed", "account.photo-removed"})
+"""What a person does with what is his, and is told only when somebody else did it."""
+
+MOVED = "membership.moved"
+MOVES = frozenset({MOVED, "membership.left"})
+
+SERVICE = "Le service"
+YOU = "Vous"
+ELSEWHERE = "Une structure que vous n'administrez pas"
+NO_STRUCTURE = "Une structure qui n'existe plus"
+
+_PLACE = ("code", "path", "label_path")
+_MOST_MOVES = 100
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One change. ``day_only``: the person did it himself, so the hour would tell when he came.
+
+    ``structure`` is a label path; ``application`` and ``role`` are labels; all three are empty
+    where the change concerns none. ``parameters``: what the journal holds of it.
+    """
+
+    at: datetime
+    code: str
+    actor: str
+    person: str
+    structure: str
+    application: str
+    role: str
+    parameters: Mapping[str, object]
+    day_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """The latest changes first. ``title`` names whose; ``after`` is the next page's cursor."""
+
+    title: str
+    lines: tuple[HistoryLine, ...]
+    after: str | None
+
+
+class History:
+    """Reads the journal for an administrator."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+
+    def of_account(
+        self, actor: Actor, subject_id: str, *, cursor: str | None = None, size: int = SIZES[0]
+    ) -> HistoryPage:
+        """What happened to a person's account, and to his memberships and roles within scope.
+
+        Of the account itself nothing is told that is older than his coming into scope, by a new
+        membership or by a move; and nothing at all before the person confirmed one.
+
+        Raises:
+            NotFound: no such account, or out of scope.
+        """
+        with self._core.db.reading() as session:
+            account = account_by_subject(session, actor, subject_id)
+            reaches = _reaches(session, actor, None)
+            found = changes(
+                self._core.db,
+                _codes(actor),
+                reaches,
+                most=size + 1,
+                about=self._about(session, actor, account, reaches),
+                before=_read_cursor(cursor),
+            )
+            title = full_name(account.given_name, account.sn)
+            return self._page(session, actor, title, found, size)
+
+    def of_structure(
+        self,
+        actor: Actor,
+        code: str,
+        *,
+        below: bool = False,
+        cursor: str | None = None,
+        size: int = SIZES[0],
+    ) -> HistoryPage:
+        """What happened in a structure and, with ``below``, in those under it.
+
+        Raises:
+            NotAllowed: there is none, or out of scope.
+        """
+        with self._core.db.reading() as session:
+            structure = structure_in_scope(session, actor, code)
+            found = changes(
+                self._core.db,
+                _codes(actor),
+                _reaches(session, actor, structure, below=below),
+                most=size + 1,
+                before=_read_cursor(cursor),
+            )
+            return self._page(session, actor, structure.label, found, size)
+
+    def _about(
+        self, session: Session, actor: Actor, account: Account, reaches: Collection[Reach]
+    ) -> About:
+        """What this actor may read of the account itself."""
+        target = account_target(session, account, self._core.clock.now())
+        if not may(actor, Permission.SEE_ACCOUNT_STATE, target):
+            return About(account.subject_id, unless_own=OWN, account=False)
+        since = self._known_since(session, actor, account, reaches)
+        return About(account.subject_id, since, OWN)
+
+    def _known_since(
+        self, session: Session, actor: Actor, account: Account, reaches: Collection[Reach]
+    ) -> datetime | None:
+        """When he came into scope; None for those who see everything, and for himself."""
+        if actor.everywhere or actor.account_id == account.id:
+            return None
+        mine = frozenset().union(*(reach.structures or () for reach in reaches))
+        memberships = session.execute(
+            select(MEMBERSHIP.c.created_at, STRUCTURE.c.code)
+            .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
+            .where(
+                MEMBERSHIP.c.account_id == account.id,
+                membership_known(),
+                visible_to(actor),
+            )
+        ).all()
+        moves = changes(
+            self._core.db, {MOVED}, (Reach(),), most=_MOST_MOVES, about=About(account.subject_id)
+        )
+        came = (_came(row.code, row.created_at, moves, mine) for row in memberships)
+        return min(came, default=self._core.clock.now())
+
+    def _page(
+        self,
+        session: Session,
+        actor: Actor,
+        title: str,
+        found: tuple[Change, ...],
+        size: int,
+    ) -> HistoryPage:
+        shown = found[:size]
+        names = _Names(session, actor, shown, self._core.clock.now())
+        return HistoryPage(
+            title=title,
+            lines=tuple(names.line(each) for each in shown),
+            after=_write_cursor(shown[-1]) if len(found) > size else None,
+        )
+
+
+def _codes(actor: Actor) -> frozenset[str]:
+    return FOR_CENTRAL if actor.everywhere else CHANGES
+
+
+def _reaches(
+    session: Session, actor: Actor, structure: Structure | None, *, below: bool = True
+) -> tuple[Reach, ...]:
+    """What he may read, within a structure if one is given. Two statements at the most."""
+    if actor.everywhere and structure is None:
+        return (Reach(),)
+    where = visible_to(actor)
+    if structure is not None:
+        path = structure.path
+        of_it = STRUCTURE.c.path.startswith(path) if below else STRUCTURE.c.path == path
+        where = and_(of_it, where)
+    structures = session.execute(select(STRUCTURE.c.code, STRUCTURE.c.path).where(where)).all()
+    if actor.everywhere:
+        return (Reach(frozenset(row.code for row in structures)),)
+    wanted = frozenset().union(*(scope.application_ids for scope in actor.scopes))
+    applications = select(APPLICATION.c.id, APPLICATION.c.code)
+    covered = session.execute(applications.where(APPLICATION.c.id.in_(sorted(wanted)))).all()
+    codes = {row.id: row.code for row in covered}
+    reaches = (
+        Reach(
+            frozenset(row.code for row in structures if scope.covers(row.path)),
+            frozenset(codes[each] for each in scope.application_ids if each in codes),
+        )
+        for scope in actor.scopes
+    )
+    return tuple(reach for reach in reaches if reach.structures)
+
+
+def _came(
+    place: str, created_at: datetime, moves: Sequence[Change], mine: Collection[str]
+) -> datetime:
+    """When a membership, now in this place, came into one of ``mine``: followed back by its moves.
+
+    The moves of a person, the latest first. Where older ones were forgotten, so was all that
+    happened before them.
+    """
+    for move in moves:
+        if move.at < created_at:
+            break
+        if move.parameters.get("after") != place:
+            continue
+        place = str(move.parameters.get("before"))
+        if place not in mine:
+            return move.at
+    return created_at
+
+
+class _Names:
+    """Whom and what the changes of a page speak of: three statements, whatever their number."""
+
+    def __init__(
+        self, session: Session, actor: Actor, found: Iterable[Change], now: datetime
+    ) -> None:
+        self._actor = actor
+        told = tuple(found)
+        people = {each.actor for each in told} | {each.subject_id or "" for each in told}
+        self._people = known(lambda *asked: session.execute(*asked).all(), people, now)
+        places = {code for each in told for code in (each.structure, *_between(each))}
+        self._structures = _structures(session, {code for code in places if code})
+        self._labels = _labels(session, {_target(each)[0] for each in told} - {""})
+
+    def line(self, change: Change) -> HistoryLine:
+        """This change, with the names in it."""
+        application, role = _target(change)
+        own = change.actor == change.subject_id and not self._actor.everywhere
+        place = self._structures.get(change.structure or "")
+        return HistoryLine(
+            at=change.at,
+            code=change.code,
+            actor=self._who(change),
+            person=self._person(change.subject_id),
+            structure=place.label_path if place else change.structure or "",
+            application=self._labels.get((application, ""), application),
+            role=self._labels.get((application, role), role),
+            parameters=self._parameters(change),
+            day_only=own and change.actor != self._actor.subject_id,
+        )
+
+    def _who(self, change: Change) -> str:
+        if change.actor == self._actor.subject_id:
+            return YOU
+        if not is_person(change.actor):
+            return SERVICE
+        if change.actor == change.subject_id:
+            return self._person(change.actor)
+        return doer(self._actor, change.actor, self._people)
+
+    def _person(self, subject_id: str | None) -> str:
+        if subject_id is None:
+            return ""
+        person = self._people.get(subject_id)
+        return BY_FORMER if person is None else person.name
+
+    def _parameters(self, change: Change) -> Mapping[str, object]:
+        """What the journal holds; of a move the label paths, as far as he may read them."""
+        if change.code not in MOVES:
+            return change.parameters
+        return dict(zip(("before", "after"), map(self._place, _between(change)), strict=True))
+
+    def _place(self, code: str) -> str:
+        found = self._structures.get(code)
+        if found is None:
+            return NO_STRUCTURE
+        seen = may(self._actor, Permission.SEE_STRUCTURE, StructureTarget(found.path))
+        return str(found.label_path) if seen else ELSEWHERE
+
+
+def _between(change: Change) -> tuple[str, ...]:
+    """From which structure to which, by code; nothing where it is no move."""
+    if change.code not in MOVES:
+        return ()
+    return tuple(str(change.parameters.get(name, "")) for name in ("before", "after"))
+
+
+def _structures(session: Session, codes: Collection[str]) -> dict[str, Row[Any]]:
+    """Their paths and label paths, by code."""
+    if not codes:
+        return {}
+    columns: list[ColumnElement[Any]] = [STRUCTURE.c[each] for each in _PLACE]
+    found = session.execute(select(*columns).where(STRUCTURE.c.code.in_(sorted(codes)))).all()
+    return {row.code: row for row in found}
+
+
+def _labels(session: Session, codes: Collection[str]) -> dict[tuple[str, str], str]:
+    """The labels of these applications (under an empty role) and of all their roles."""
+    if not codes:
+        return {}
+    rows = session.execute(
+        select(APPLICATION.c.code, APPLICATION.c.label, ROLE.c.code, ROLE.c.label)
+        .outerjoin(ROLE, ROLE.c.application_id == APPLICATION.c.id)
+        .where(APPLICATION.c.code.in_(sorted(codes)))
+    ).all()
+    labels: dict[tuple[str, str], str] = {}
+    for application, application_label, role, role_label in rows:
+        labels[application, ""] = application_label
+        if role is not None:
+            labels[application, role] = role_label
+    return labels
+
+
+def _target(change: Change) -> tuple[str, str]:
+    """The codes of the application and of the role that it is about, empty where there is none."""
+    kind, _, rest = (change.target or "").partition(":")
+    application, _, role = rest.partition(":")
+    return (application, role) if kind in {"role", "application"} else ("", "")
+
+
+def _write_cursor(change: Change) -> str:
+    return f"{(change.at - _EPOCH) // timedelta(microseconds=1)}.{change.id}"
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime, int] | None:
+    """Where the next page begins; the first page for what is no cursor of ours."""
+    moment, _, number = (cursor or "").partition(".")
+    if not (_is_number(moment) and _is_number(number)):
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=int(moment)), int(number)
+    except OverflowError:
+        return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < len(str(2**63))
