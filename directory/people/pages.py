@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Executable, FromClause, Row, Select, Subquery, select
@@ -29,8 +30,8 @@ from idp.errors import DirectoryError
 if TYPE_CHECKING:
     from idp.services import Core
 
-STRETCH, LONGEST = 500, 5000
-"""Accounts among which a page of a long list is looked for: at first, and at most."""
+STRETCHES = (500, 2000, 8000)
+"""Accounts among which a page of a long list is looked for, the next where one holds too few."""
 
 _FORWARDS, _BACKWARDS = "after", "before"
 
@@ -221,12 +222,11 @@ class Pager:
     ) -> Sequence[Row[Any]]:
         """The first rows of many, along the index of the sort.
 
-        The first stretch tells how long the next has to be, with as much again for luck. Where that
-        is too long, what is wanted stands elsewhere, close together (people of one name, sorted by
-        name), or is rare: it is gathered.
+        Most lists fill a page from the first stretch. Where the last would hold too few as well,
+        what is wanted is rare, or stands elsewhere close together (people of one name, sorted by
+        name): it is gathered.
         """
-        accounts = STRETCH
-        while True:
+        for accounts, further in pairwise((*STRETCHES, STRETCHES[-1])):
             stretch = order.stretch(key, accounts)
             near = listing.keys(wanted, stretch)
             if key is not None:
@@ -235,9 +235,10 @@ class Pager:
             rows = self._planned(listing.whole(keys, order), now)
             if len(rows) == most or self._is_last(stretch, accounts, now):
                 return rows
-            if accounts > STRETCH or len(rows) * LONGEST < most * accounts:
-                return self._gathered(listing, wanted, order, key, most, now)
-            accounts = min(LONGEST, 2 * accounts * most // len(rows))
+            # Of the first one can tell little: names stand close together.
+            if accounts > STRETCHES[0] and len(rows) * further < most * accounts:
+                break
+        return self._gathered(listing, wanted, order, key, most, now)
 
     def _is_last(self, stretch: Subquery, accounts: int, now: datetime) -> bool:
         """No account stands behind it."""

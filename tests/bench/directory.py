@@ -39,13 +39,7 @@ KEPT = Path(os.environ["BENCH_DIRECTORY_KEEP"]) if os.environ.get("BENCH_DIRECTO
 FILLED = "filled"
 TIMES = 25
 SQLITE = (5_000, 50_000)
-TUNED = {
-    "shared_buffers": "1GB",
-    "max_wal_size": "8GB",
-    "max_parallel_workers_per_gather": "0",
-    # It would look at what was just filled in while we vacuum it, which then keeps rows unmarked.
-    "autovacuum": "off",
-}
+TUNED = {"shared_buffers": "1GB", "max_wal_size": "8GB", "max_parallel_workers_per_gather": "0"}
 
 
 def main() -> int:
@@ -142,10 +136,12 @@ def measured(folder: Path, url: str, engine: str, accounts: int) -> list[Figure]
     own.mkdir(exist_ok=True)
     settings = make_settings(own, url)
     migrations.upgrade(settings)
-    services = build(settings, hurried=True)
     if not filled:
-        directory_world.fill(services.db, accounts)
+        patient = build(settings)
+        directory_world.fill(patient.db, accounts)
+        patient.db.dispose()
         (own / FILLED).write_text(recipe(), encoding="ascii")
+    services = build(settings, hurried=True)
     say(f"{engine}: asking")
     meter = Meter(services.db)
     try:

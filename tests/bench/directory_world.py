@@ -57,6 +57,9 @@ def fill(db: Database, accounts: int) -> None:
         put_mandates(put, tree)
     with db.engine.connect() as connection:
         vacuumed = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not db.is_sqlite:
+            # Rows of a commit that is not written yet are not marked as everybody's to see.
+            vacuumed.exec_driver_sql("CHECKPOINT")
         vacuumed.exec_driver_sql("ANALYZE" if db.is_sqlite else "VACUUM ANALYZE")
 
 

@@ -135,7 +135,9 @@ class Undone(Exception):
 @contextmanager
 def bounded(counted: int, stretch: int) -> Iterator[None]:
     """As if what is much began here: the ways of large directories are tried on small ones."""
-    with patch.object(service, "COUNTED", counted), patch.object(people_pages, "STRETCH", stretch):
+    stretches = (stretch, 2 * stretch, 8 * stretch)
+    much = patch.object(service, "COUNTED", counted)
+    with much, patch.object(people_pages, "STRETCHES", stretches):
         yield
 
 
