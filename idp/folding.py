@@ -1,6 +1,9 @@
-"""Folded texts: what is compared when people search or sort."""
+"""Folded texts: what is compared when people search, sort or sign in."""
 
+from contextlib import suppress
 from unicodedata import combining, normalize
+
+_FOR_SERVERS = "xn--"  # [RFC5890] 2.3.1: how a label beyond ASCII begins when it is spelt in ASCII
 
 # NFKD leaves these letters whole; people type them as two.
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "-": " ", "'": " ", "\u2019": " "})
@@ -14,3 +17,15 @@ def search_key(*texts: str) -> str:
     decomposed = normalize("NFKD", " ".join(texts)).casefold()
     plain = "".join(letter for letter in decomposed if not combining(letter))
     return " ".join(plain.translate(_LIGATURES).split())
+
+
+def with_readable_domain(address: str) -> str:
+    """The address with a domain beyond ASCII as people spell it.
+
+    Some browsers send its spelling for servers instead.
+    """
+    local, at, domain = address.rpartition("@")
+    if _FOR_SERVERS in domain:
+        with suppress(UnicodeError):
+            domain = domain.encode("ascii").decode("idna")
+    return f"{local}{at}{domain}"

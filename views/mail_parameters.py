@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 _MOMENT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 _PERSON = {"given_name": "Prénom", "sn": "Nom", "mail": "prenom.nom@ville.example"}
-_REFERENT = {"display_name": "Prénom Nom", "mail": "referent@ville.example"}
+_REFERENT = {"display_name": "Prénom NOM", "mail": "referent@ville.example"}
 _ROLE = {"application": "Application", "role": "Rôle", "structure": "Structure / Service"}
 _ACCOUNT = {**_PERSON, "structure": "Structure / Service", "confirmed": True}
 _LINK = {
@@ -36,7 +36,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "key-ending": {"kid": "20261120-0a1b2c3d", "use": "signing", "ends_at": _MOMENT},
         "role-granted-to-oneself": {**_PERSON, **_ROLE},
         "access-requested": {
-            "name": "Prénom Nom",
+            "name": "Prénom NOM",
             "mail": "prenom.nom@ville.example",
             "structure": "Structure / Service",
             "application": "Application",
@@ -46,7 +46,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "access-granted": {**_ANSWER, "roles": ["Rôle", "Autre rôle"], "message": "Message"},
         "access-refused": {**_ANSWER, "reason": "Motif"},
         "problem-reported": {
-            "name": "Prénom Nom",
+            "name": "Prénom NOM",
             "mail": "prenom.nom@ville.example",
             "incident": "0a1b2c3d4e5f6071",
             "application": "Application",

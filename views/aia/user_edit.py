@@ -129,7 +129,7 @@ def _form(request: Request, editable: Editable, values: Values) -> Form:
         request,
         edit_schema(
             account=account is not None,
-            link=can.mail or (can.link and can.account),  # who may unlock it does both at once
+            link=can.mail_with_edit,
             parts=parts,
             off=request.configuration.fields_off,
         ),

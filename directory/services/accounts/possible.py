@@ -33,6 +33,11 @@ class Possible:
         return self.link and not self.why_no_mail
 
     @property
+    def mail_with_edit(self) -> bool:
+        """Whether one would be mailed if the same form, which may unlock the account, does so."""
+        return self.mail or (self.link and self.account)
+
+    @property
     def edit(self) -> bool:
         """Whether there is anything that he may change."""
         return self.account or bool(self.memberships)

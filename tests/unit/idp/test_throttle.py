@@ -120,6 +120,14 @@ def test_a_login_is_folded_and_hashed(throttle: Throttle, database: Database) ->
     assert "a@b.fr" not in str(subjects)
 
 
+def test_a_login_is_one_however_its_domain_is_spelled(throttle: Throttle) -> None:
+    fail(throttle, 5, "x@café.fr")
+    with pytest.raises(Throttled):
+        throttle.attempt("X@xn--caf-dma.fr", HOME)
+    token = device_token(SECRET, "x@café.fr")
+    assert known_device(SECRET, "x@xn--caf-dma.fr", token) is not None
+
+
 def test_a_stranger_cannot_keep_a_known_device_out(throttle: Throttle) -> None:
     token = device_token(SECRET, "a@b.fr")
     device = known_device(SECRET, "a@b.fr", token)
