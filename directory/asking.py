@@ -176,8 +176,8 @@ _ADMINISTERS = (
     .correlate(None)
 )
 _COUNTED = select(func.count()).select_from(_TO_ANSWER.where(_PENDING).subquery())
-WAITING = select(case((_ADMINISTERS, _COUNTED.scalar_subquery()), else_=0))
-"""How many wait for this person. Binds ``subject_id`` and ``now``.
+WAITING = select(case((_ADMINISTERS, _COUNTED.scalar_subquery())))
+"""How many wait for this person; null: he administers nothing. Binds ``subject_id`` and ``now``.
 
 At each opening of the portal: whoever administers nothing, nearly everybody, costs a look at his
 mandates and not at the requests of the whole centre.

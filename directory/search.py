@@ -2,7 +2,7 @@
 
 from unicodedata import normalize
 
-from idp.folding import search_key, with_readable_domain
+from idp.folding import search_key, visible, with_readable_domain
 
 __all__ = ["mail_key", "search_key"]
 
@@ -10,6 +10,7 @@ __all__ = ["mail_key", "search_key"]
 def mail_key(mail: str) -> str:
     """The address as the directory compares it: no spaces around, composed letters, no case.
 
-    A domain beyond ASCII is one with its spelling for servers.
+    Invisible signs are left out; a domain beyond ASCII is one with its spelling for servers.
     """
-    return with_readable_domain(normalize("NFC", normalize("NFC", mail.strip()).casefold()))
+    plain = normalize("NFC", visible(mail).strip())
+    return with_readable_domain(normalize("NFC", plain.casefold()))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 
 class NoticeLevel(StrEnum):
@@ -80,6 +81,11 @@ class WaitingMembership:
     service: str = ""
     valid_from: datetime | None = None
     roles: tuple[WaitingRole, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """A print of the structure that is read: once it is moved, the answer was to another."""
+        return sha256(self.structure_path.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

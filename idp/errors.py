@@ -23,7 +23,7 @@
     ├── Busy                    too many people sign in at once: come back in a moment
     ├── NotAllowed              the decider said no; outside one's scope it reads as absent (404)
     ├── DirectoryError          an operation on people or rights that the rules refuse, in words
-    │   └── NotFound, AlreadyExists, AlreadyAnswered, StaleEdit, TooMany
+    │   └── NotFound, AlreadyExists, AlreadyAnswered, AlreadyDone, StaleEdit, TooMany
     ├── BackChannelFailed       an SP did not take a message sent to it directly
     ├── KeyRefused              a step of a signing key's life that would break an SP
     ├── SessionEnded            the session ended in the middle of what it was used for
@@ -329,6 +329,14 @@ class AlreadyAnswered(DirectoryError):
 
     code = "already-answered"
     http_status = 409
+
+
+class AlreadyDone(DirectoryError):
+    """What is recorded is what was ordered already: answered as done, nothing was changed."""
+
+    code = "already-done"
+    http_status = 409
+    public_text = "C'était déjà fait."
 
 
 class StaleEdit(DirectoryError):

@@ -215,8 +215,8 @@ class IAccessRequests(Protocol):
             AlreadyAnswered: a référent was faster, or it is withdrawn already.
         """
 
-    def waiting(self, subject_id: str) -> int:
-        """How many requests of others wait for the answer of this person, a référent."""
+    def waiting(self, subject_id: str) -> int | None:
+        """How many requests of others wait for his answer; None: he administers nothing."""
 
 
 class IConfirmations(Protocol):
@@ -229,20 +229,23 @@ class IConfirmations(Protocol):
         that is closed. One statement when there is none.
         """
 
-    def confirm(self, subject_id: str, membership_id: str) -> WaitingMembership:
+    def confirm(self, subject_id: str, membership_id: str, *, version: str) -> WaitingMembership:
         """Bring it into effect with its roles, journalled; what took effect is returned.
+
+        ``version``: :attr:`WaitingMembership.version` of what he read.
 
         Raises:
             NotFound: none of his waits under this id: it is somebody else's, was withdrawn or
                 refused meanwhile; all alike.
             AlreadyAnswered: he has confirmed it already.
+            StaleEdit: it is of another structure now; ``public`` names that one.
         """
 
-    def refuse(self, subject_id: str, membership_id: str) -> WaitingMembership:
+    def refuse(self, subject_id: str, membership_id: str, *, version: str) -> WaitingMembership:
         """End it, journalled, and mail a référent of that structure; what ended is returned.
 
         Raises:
-            NotFound, AlreadyAnswered: as :meth:`confirm`.
+            NotFound, AlreadyAnswered, StaleEdit: as :meth:`confirm`.
         """
 
 

@@ -47,7 +47,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.db import Base, Database
 from idp.errors import Throttled
-from idp.folding import with_readable_domain
+from idp.folding import visible, with_readable_domain
 from idp.interfaces import IClock
 from idp.purge import delete_in_chunks
 
@@ -240,7 +240,7 @@ def _signature(secret: bytes, login: str, device: str) -> str:
 
 def folded_hash(login: str) -> str:
     """What the table knows a login by, however it is spelled."""
-    folded = with_readable_domain(normalize("NFKC", login).strip().casefold())
+    folded = with_readable_domain(visible(normalize("NFKC", login)).strip().casefold())
     return sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
 
 

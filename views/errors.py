@@ -80,7 +80,7 @@ PAGES: dict[int, Told] = {
         "Vérifiez votre connexion au réseau, puis recommencez.",
     ),
     HTTPStatus.CONFLICT: Told(
-        "Quelqu'un d'autre a modifié ces informations",
+        "Ces informations ont changé entre-temps",
         "Elles ont changé depuis que vous avez ouvert la page. Rien n'a été enregistré.",
         "Rechargez la page pour voir ce qui a changé, puis recommencez.",
     ),

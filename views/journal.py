@@ -25,7 +25,7 @@ WORDS: Mapping[str, str] = {
     "account.purged": "Compte effacé",
     "account.renamed": "Nom ou prénom modifié",
     "account.reset-asked": "Réinitialisation du mot de passe demandée pour vous",
-    "account.restored": "Compte sorti de la corbeille",
+    "account.restored": "Compte rétabli",
     "account.unlocked": "Compte déverrouillé",
     "account.validity-changed": "Dates de validité du compte modifiées",
     "assignment.dates-changed": "Dates d'un rôle modifiées",

@@ -115,7 +115,8 @@ def account_add(
             no_mail=no_mail,
         )
     except (InBin, MembershipInBin) as error:
-        remedy = f"« convergences account restore {mail_key(email)} »"
+        alone = f" --structure {structure}" if isinstance(error, MembershipInBin) else ""
+        remedy = f"« convergences account restore {mail_key(email)}{alone} »"
         raise AlreadyExists(error.cause, public=f"{error.public} Tapez {remedy}.") from error
     what = "Compte créé" if added.created else "Rattachement ajouté au compte"
     kept = () if added.created or password is None else ("Son mot de passe n'est pas changé.",)
@@ -156,18 +157,24 @@ def account_delete(cli: "Cli", email: str) -> None:
     """Mettre un compte à la corbeille, pour 20 jours."""
     removal = services_of(cli).bin.delete(OPERATOR, email)
     cli.say(
-        f"Compte supprimé : {email} (restaurable pendant 20 jours).",
+        f"Compte supprimé : {email} (peut être rétabli pendant 20 jours).",
         {"mail": email, **asdict(removal)},
     )
 
 
 @account.command("restore")
 @click.argument("email")
+@click.option("--structure", metavar="CODE", help="Ce rattachement seul ; sans elle, tous.")
 @click.pass_obj
-def account_restore(cli: "Cli", email: str) -> None:
-    """Sortir un compte de la corbeille, avec ses rattachements et ses rôles."""
-    removal = services_of(cli).bin.restore(OPERATOR, email)
-    cli.say(f"Compte restauré : {email}.", {"mail": email, **asdict(removal)})
+def account_restore(cli: "Cli", email: str, structure: str | None) -> None:
+    """Rétablir ce qui est dans la corbeille : un compte, ou des rattachements, avec leurs rôles."""
+    removal = services_of(cli).bin.restore(OPERATOR, email, structure=structure)
+    alone = "Rattachement rétabli" if len(removal.structures) == 1 else "Rattachements rétablis"
+    what = "Compte rétabli" if removal.account else alone
+    said = [f"{what} : {email} ({', '.join(removal.structures) or 'sans structure'})."]
+    if removal.waiting:
+        said.append(f"À confirmer par la personne : {', '.join(removal.waiting)}.")
+    cli.say(" ".join(said), {"mail": email, **asdict(removal)})
 
 
 @account.command("show")

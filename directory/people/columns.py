@@ -25,6 +25,7 @@ LINE_COLUMNS = (
     MEMBERSHIP.c.valid_from.label("membership_from"),
     MEMBERSHIP.c.valid_until.label("membership_until"),
     STRUCTURE.c.closed_at,
+    STRUCTURE.c.path,
     *STRUCTURE_COLUMNS,
 )
 GRANT_COLUMNS = (

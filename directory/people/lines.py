@@ -108,8 +108,8 @@ class PersonLine:
     """A person, with what lies within the actor's scope.
 
     ``state`` and ``activity`` as in :mod:`directory.states`; ``invitation``: *mail non remis*,
-    *jamais connecté* or empty. Of somebody who confirmed none of those memberships ``state`` is *à
-    confirmer*, and the other three are empty.
+    *jamais connecté* or empty. Of somebody else who confirmed none of those memberships ``state``
+    is *à confirmer*, and the other three are empty.
     """
 
     subject_id: str
@@ -127,7 +127,8 @@ class PersonLine:
 class MemberLine:
     """A membership; ``membership_id`` is its public one.
 
-    ``state`` is *à confirmer* while this membership is, since the account's may not be seen.
+    ``state`` is *à confirmer* while this membership is, since the account's may not be seen; but
+    not of whoever asks.
     """
 
     membership_id: str
@@ -154,6 +155,10 @@ class HolderLine(MemberLine):
 
 @dataclass(frozen=True, slots=True)
 class CandidateLine(MemberLine):
-    """A membership that may get a role; ``held``: it has it already, in force or to come."""
+    """A membership that may get a role; ``held``: it has it already, in force or to come.
+
+    ``begins``: when it is to come.
+    """
 
     held: bool
+    begins: datetime | None

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Row, Select, exists
+from sqlalchemy import Row, Select, exists, select
 
 from directory.authorisation import Actor
 from directory.people.columns import ACCOUNT_COLUMNS, GRANT_COLUMNS, LINE_COLUMNS
@@ -79,7 +79,8 @@ class People:
             NotFound: a code that is unknown or out of scope.
             DirectoryError: a state that does not exist.
         """
-        listing = _people(actor, criteria, self._resolver.wanted(actor, criteria))
+        wanted = self._resolver.wanted(actor, criteria, of_people=True)
+        listing = _people(actor, criteria, wanted)
         return _judge_people(*self._pager.count(listing, self._core.clock.now()))
 
     def ids(self, actor: Actor, criteria: Criteria) -> Select[Any]:
@@ -89,7 +90,7 @@ class People:
             NotFound: a code that is unknown or out of scope.
             DirectoryError: a state that does not exist.
         """
-        wanted = self._resolver.wanted(actor, criteria)
+        wanted = self._resolver.wanted(actor, criteria, of_people=True)
         found = people(wanted, (ACCOUNT.c.id,), _BY_NAME)
         return found.params(now=self._core.clock.now()) if wanted.state else found
 
@@ -110,7 +111,7 @@ class People:
             DirectoryError: a state or a size that does not exist.
         """
         now = self._core.clock.now()
-        wanted = self._resolver.wanted(actor, criteria)
+        wanted = self._resolver.wanted(actor, criteria, of_people=True)
         listing = _people(actor, criteria, wanted, sort, descending=descending)
         found = self._pager.read(listing, cursor, size, now, _judge_people)
         made = self._making.people(actor, found.rows, now)
@@ -190,13 +191,14 @@ class People:
             raise SearchTooShort(f"a search for {letters} characters")
         application_id, role_id = self._resolver.role(actor, application_code, role_code)
         wanted = self._resolver.in_mandates(actor, application_id, text)
-        held = exists().where(
+        holds = (
             ASSIGNMENT.c.membership_id == MEMBERSHIP.c.id,
             ASSIGNMENT.c.role_id == role_id,
             not_over(ASSIGNMENT),
         )
+        begins = select(ASSIGNMENT.c.valid_from).where(*holds).scalar_subquery()
         name = ("candidates", actor.subject_id, role_id, text)
-        columns = (*LINE_COLUMNS, held.label("held"))
+        columns = (*LINE_COLUMNS, exists().where(*holds).label("held"), begins.label("begins"))
         listing = _listing(name, wanted, sort, descending=descending, columns=columns)
         return self._lines(listing, cursor, size, partial(self._making.candidates, actor))
 
@@ -239,7 +241,7 @@ def _people(
 ) -> Listing:
     """The list of people."""
     return Listing(
-        name=repr(("people", actor.subject_id, wanted.sees_all, criteria, sort, descending)),
+        name=repr(("people", actor.subject_id, actor.everywhere, criteria, sort, descending)),
         people=True,
         columns=(*ACCOUNT_COLUMNS, PHOTO.c.digest),
         wanted=wanted,
@@ -260,7 +262,7 @@ def _listing(
 ) -> Listing:
     """A list of lines; with ``held_role`` of those that hold it, joined with how."""
     return Listing(
-        name=repr((name, wanted.sees_all, sort, descending)),
+        name=repr((name, wanted.actor.everywhere, sort, descending)),
         people=False,
         columns=columns,
         wanted=wanted,

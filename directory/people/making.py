@@ -1,12 +1,12 @@
 """Makes lines of rows, with what they need besides: at most two statements for a whole page."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, select
 
-from directory.authorisation import Actor
+from directory.authorisation import AccountTarget, Actor, Permission, may
 from directory.people.columns import STRUCTURE_COLUMNS
 from directory.people.lines import (
     CandidateLine,
@@ -45,7 +45,7 @@ class Making:
     ) -> tuple[PersonLine, ...]:
         """People, each with his structures in scope."""
         structures, confirmed = self._structures(actor, rows)
-        seen = {row.id for row in rows if actor.everywhere or row.id in confirmed}
+        seen = {row.id for row in rows if _sees_state(actor, row.id, confirmed.get(row.id, ()))}
         never = [row.mail for row in rows if row.id in seen and row.last_sign_in_at is None]
         mails = self._mails.deliveries(never, INVITATIONS)
         return tuple(
@@ -70,7 +70,14 @@ class Making:
         self, actor: Actor, rows: Sequence[Row[Any]], now: datetime
     ) -> tuple[CandidateLine, ...]:
         """Memberships, and whether they hold the role."""
-        return tuple(CandidateLine(**_member(actor, row, now), held=row.held) for row in rows)
+        return tuple(
+            CandidateLine(
+                **_member(actor, row, now),
+                held=row.held,
+                begins=row.begins if row.begins is not None and row.begins > now else None,
+            )
+            for row in rows
+        )
 
     def holders(
         self, actor: Actor, rows: Sequence[Row[Any]], now: datetime
@@ -90,14 +97,19 @@ class Making:
 
     def _structures(
         self, actor: Actor, rows: Sequence[Row[Any]]
-    ) -> tuple[Mapping[int, Sequence[StructureName]], Collection[int]]:
-        """Of each account, in the order of the tree; and which accounts confirmed one of them."""
+    ) -> tuple[Mapping[int, Sequence[StructureName]], Mapping[int, Sequence[str]]]:
+        """Of each account, in the order of the tree; and the paths of those that are confirmed."""
         found: dict[int, list[StructureName]] = {}
-        confirmed: set[int] = set()
+        confirmed: dict[int, list[str]] = {}
         if not rows:
             return found, confirmed
         statement = (
-            select(MEMBERSHIP.c.account_id, MEMBERSHIP.c.confirmed_at, *STRUCTURE_COLUMNS)
+            select(
+                MEMBERSHIP.c.account_id,
+                MEMBERSHIP.c.confirmed_at,
+                STRUCTURE.c.path,
+                *STRUCTURE_COLUMNS,
+            )
             .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
             .where(
                 MEMBERSHIP.c.account_id.in_([row.id for row in rows]),
@@ -110,8 +122,14 @@ class Making:
             name = StructureName(row.code, row.label, row.label_path)
             found.setdefault(row.account_id, []).append(name)
             if row.confirmed_at is not None:
-                confirmed.add(row.account_id)
+                confirmed.setdefault(row.account_id, []).append(row.path)
         return found, confirmed
+
+
+def _sees_state(actor: Actor, account_id: int, confirmed: Iterable[str]) -> bool:
+    """Whether he may know the account's state by the paths of these memberships."""
+    target = AccountTarget(account_id, frozenset(confirmed))
+    return may(actor, Permission.SEE_ACCOUNT_STATE, target)
 
 
 _UNSEEN: dict[str, Any] = {
@@ -120,7 +138,7 @@ _UNSEEN: dict[str, Any] = {
     "has_photo_digest": None,
     "invitation": "",
 }
-"""Of a person who confirmed nothing in scope."""
+"""Of a person whose state the actor may not see."""
 
 
 def _account(row: Row[Any], mail: MailSlip | None, now: datetime) -> dict[str, Any]:
@@ -134,14 +152,14 @@ def _account(row: Row[Any], mail: MailSlip | None, now: datetime) -> dict[str, A
 
 def _member(actor: Actor, row: Row[Any], now: datetime) -> dict[str, Any]:
     dates = row.membership_from, row.membership_until
-    seen = actor.everywhere or row.confirmed_at is not None
+    confirmed = () if row.confirmed_at is None else (row.path,)
     return {
         "membership_id": row.public_id,
         "subject_id": row.subject_id,
         "mail": row.mail,
         "sn": row.sn,
         "given_name": row.given_name,
-        "state": account_state(row, now) if seen else UNCONFIRMED,
+        "state": account_state(row, now) if _sees_state(actor, row.id, confirmed) else UNCONFIRMED,
         "membership_state": membership_state(row, *dates, row.closed_at, now),
         "structure": StructureName(row.code, row.label, row.label_path),
         "function": row.function,

@@ -33,8 +33,8 @@ class Resolver:
     def __init__(self, core: "Core") -> None:
         self._core = core
 
-    def wanted(self, actor: Actor, criteria: Criteria) -> Wanted:
-        """What the criteria mean for this actor. At most three statements.
+    def wanted(self, actor: Actor, criteria: Criteria, *, of_people: bool = False) -> Wanted:
+        """What the criteria mean for this actor, of people or of lines. At most three statements.
 
         Raises:
             NotFound: a code that is unknown or out of scope.
@@ -54,7 +54,8 @@ class Resolver:
             identifier=criteria.identifier,
             state=_state(criteria.state),
             role_ids=role_ids,
-            sees_all=actor.everywhere,
+            actor=actor,
+            of_people=of_people,
         )
 
     def structure(self, actor: Actor, code: str) -> tuple[int, str]:
@@ -71,7 +72,7 @@ class Resolver:
     def in_mandates(self, actor: Actor, application_id: int, text: str) -> Wanted:
         """What ``text`` finds where the actor's mandates cover an application. One statement."""
         within = self._located(Within.reach(actor, application_id))
-        return Wanted(within, words_of(text), sees_all=actor.everywhere)
+        return Wanted(within, words_of(text), actor=actor)
 
     def _located(self, within: Within) -> Within:
         """With the structures looked up, if they are not too many to be told one by one."""

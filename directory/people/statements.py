@@ -8,7 +8,7 @@ A page is found by its keys alone (:mod:`directory.people.order`), then its own 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -22,13 +22,16 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
+    or_,
     select,
     tuple_,
 )
 
+from directory.authorisation import Actor
 from directory.people.lines import State
 from directory.people.order import LINE, Order
 from directory.people.within import Within
+from directory.scope import shows_state
 from directory.search import mail_key, search_key
 from directory.states import LONG, NEVER, RECENT
 from directory.validity import ACCOUNT, ASSIGNMENT, MEMBERSHIP, NOW, PHOTO, STRUCTURE, within_dates
@@ -48,8 +51,9 @@ _STRUCTURE_2 = STRUCTURE.alias("other_structure")
 class Wanted:
     """Which memberships, of whom: everything resolved, nothing left to decide.
 
-    ``sees_all``: who asks may see the state of every account; else only what its person confirmed
-    is found by that state, or sorted by its last sign-in.
+    Nobody is found by the state of his account, or sorted by his last sign-in, unless the ``actor``
+    who asks may see that, exactly as the line shows it: of people if any membership in his reach
+    lets him, wanted or not; of lines if this one does.
     """
 
     within: Within
@@ -61,12 +65,13 @@ class Wanted:
     state: State | None = None
     role_ids: tuple[int, ...] | None = None
     bucket: str | None = field(default=None, kw_only=True)
-    sees_all: bool = field(kw_only=True)
+    actor: Actor = field(kw_only=True)
+    of_people: bool = field(default=False, kw_only=True)
 
     @property
-    def confirmed(self) -> bool | None:
-        """Whether the membership must be confirmed, or must not; None: either will do."""
-        if self.sees_all:
+    def seen(self) -> bool | None:
+        """Whether the actor must see the account's state, or must not; None: either will do."""
+        if self.actor.everywhere:
             return None
         if self.bucket == UNSEEN:
             return False
@@ -77,7 +82,21 @@ class Wanted:
     def buckets(self) -> tuple[str, ...]:
         """In ascending order; sorting by the last sign-in goes through them, each by name."""
         seen = (NEVER, LONG, RECENT)
-        return seen if self.sees_all or self.confirmed else (*seen, UNSEEN)
+        return seen if self.actor.everywhere or self.seen else (*seen, UNSEEN)
+
+    @property
+    def reach(self) -> Within:
+        """All of the actor's subtrees."""
+        every = Within.reach(self.actor)
+        # Those of ``within`` may have been looked up.
+        return self.within if self.within.roots == every.roots else every
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the state may be seen by a membership that is in reach, and not wanted."""
+        some = self.words or self.identifier or self.state is State.SUSPENDED
+        narrowed = some or self.role_ids is not None or self.within != self.reach
+        return bool(self.of_people and self.seen and narrowed)
 
     @property
     def by_name(self) -> bool:
@@ -88,8 +107,8 @@ class Wanted:
         """Conditions on the account."""
         found: list[ColumnElement[bool]] = [account.c.deleted_at.is_(None)]
         for column, text in (
-            (account.c.sn_key, search_key(self.sn)),
-            (account.c.given_name_key, search_key(self.given_name)),
+            (account.c.sn_key, _folded(self.sn)),
+            (account.c.given_name_key, _folded(self.given_name)),
             (account.c.mail_key, mail_key(self.mail)),
         ):
             if text:
@@ -101,9 +120,9 @@ class Wanted:
         return found
 
     def of_membership(self, membership: FromClause = MEMBERSHIP) -> list[ColumnElement[bool]]:
-        """Conditions on the membership, but for where it lies."""
+        """Conditions on the membership, but for where it lies and what it shows."""
         found: list[ColumnElement[bool]] = [membership.c.deleted_at.is_(None)]
-        identifier = search_key(self.identifier)
+        identifier = _folded(self.identifier)
         # The index of trigrams is one of all that is searched for.
         words = (*self.words, *([identifier] if _is_indexed(identifier) else ()))
         found.extend(_holds(membership.c.search_key, word) for word in words)
@@ -111,18 +130,27 @@ class Wanted:
             found.append(_holds(membership.c.identifier_key, identifier))
         if self.state is State.SUSPENDED:
             found.append(membership.c.suspended)
-        if self.confirmed is not None:
-            waits = membership.c.confirmed_at.is_(None)
-            found.append(~waits if self.confirmed else waits)
         if self.role_ids is not None:
             held = select(ASSIGNMENT.c.membership_id).where(ASSIGNMENT.c.role_id.in_(self.role_ids))
             found.append(membership.c.id.in_(held))
         return found
 
+    def of_line(self, membership: FromClause = MEMBERSHIP) -> list[ColumnElement[bool]]:
+        """Conditions on what the membership shows of its account, unless another may show it."""
+        if self.seen is None or self.beyond:
+            return []
+        shows = shows_state(self.actor, membership)
+        return [shows if self.seen else ~shows]
+
 
 def words_of(text: str) -> tuple[str, ...]:
     """The folded words of a search; those behind the eighth do not narrow it further."""
-    return tuple(dict.fromkeys(search_key(text).split()))[:_MOST_WORDS]
+    return tuple(dict.fromkeys(_folded(text).split()))[:_MOST_WORDS]
+
+
+def _folded(text: str) -> str:
+    """As the keys are; hyphens and apostrophes alone stay, stand in no key and find nobody."""
+    return search_key(text) or text.strip()
 
 
 def _is_indexed(text: str) -> bool:
@@ -169,13 +197,22 @@ def people(
     """Accounts with a wanted membership; sorted by structure each stands at his first one."""
     if order.by_account:
         where = [*wanted.of_account(account), _has_wanted(wanted, account)]
-        if wanted.bucket == UNSEEN:
-            where.append(~_has_confirmed(wanted, account))
+        if wanted.beyond:
+            where.append(_is_seen(wanted, account))
+        elif wanted.bucket == UNSEEN:
+            where.append(~_is_seen(wanted, account))
         return select(*columns).select_from(account).where(*where)
     source = ACCOUNT.join(MEMBERSHIP, MEMBERSHIP.c.account_id == ACCOUNT.c.id).join(
         STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id
     )
-    where = [*_lines_where(wanted), ~_stands_earlier(wanted)]
+    where = [
+        *wanted.of_account(),
+        *wanted.of_membership(),
+        *wanted.within.conditions(),
+        ~_stands_earlier(wanted),
+    ]
+    if wanted.seen:
+        where.append(_is_seen_at(wanted, ACCOUNT))
     return select(*columns).select_from(source).where(*where)
 
 
@@ -197,22 +234,27 @@ def lines(
     where = [
         *wanted.of_account(account),
         *wanted.of_membership(),
-        *_place(wanted, role_id, account),
+        *([_is_seen_at(wanted, account)] if wanted.beyond else wanted.of_line()),
     ]
+    if _holders_first(wanted, role_id, account):
+        held = _held_within(wanted.within, role_id)
+        source = source.join(held, held.c.membership_id == MEMBERSHIP.c.id)
+    else:
+        where.extend(wanted.within.conditions())
     return select(*columns).select_from(_held(source, role_id)).where(*where)
 
 
-def _place(wanted: Wanted, role_id: int | None, account: FromClause) -> list[ColumnElement[bool]]:
-    """Where the lines lie.
+def _holders_first(wanted: Wanted, role_id: int | None, account: FromClause) -> bool:
+    """Whether to begin with who of all holds the role in some structures: indexes tell it alone.
 
-    Who of all holds a role in some structures is told by indexes alone, so that comes before the
-    words: PostgreSQL would look for them in every membership of the structures.
+    Else PostgreSQL would look for the words in every membership of those structures.
     """
-    within = wanted.within
-    few = role_id is None or within.structure_ids is None or account is not ACCOUNT
-    if few or not wanted.words:
-        return within.conditions()
-    held = (
+    located = wanted.within.structure_ids is not None
+    return role_id is not None and located and account is ACCOUNT and bool(wanted.words)
+
+
+def _held_within(within: Within, role_id: int | None) -> CTE:
+    return (
         select(ASSIGNMENT.c.membership_id)
         .join(_MEMBERSHIP_2, _MEMBERSHIP_2.c.id == ASSIGNMENT.c.membership_id)
         .where(
@@ -223,7 +265,6 @@ def _place(wanted: Wanted, role_id: int | None, account: FromClause) -> list[Col
         .cte("held")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
-    return [MEMBERSHIP.c.id.in_(select(held.c.membership_id))]
 
 
 def people_whole(columns: Sequence[Any], order: Order, keys: Select[Any]) -> Select[Any]:
@@ -298,32 +339,32 @@ def count(wanted_rows: Select[Any], most: int) -> Select[Any]:
     return select(func.count()).select_from(wanted_rows.limit(most + 1).subquery())
 
 
-def _lines_where(wanted: Wanted, account: FromClause = ACCOUNT) -> list[ColumnElement[bool]]:
-    return [*wanted.of_account(account), *wanted.of_membership(), *wanted.within.conditions()]
-
-
 def _has_wanted(wanted: Wanted, account: FromClause) -> ColumnElement[bool]:
     """Of the account. Not EXISTS: SQLite would look through the structures for each account."""
     found = (
         select(MEMBERSHIP.c.account_id)
         .select_from(_membership(wanted))
-        .where(*wanted.of_membership(), *wanted.within.conditions())
+        .where(*wanted.of_membership(), *wanted.of_line(), *wanted.within.conditions())
     )
     return account.c.id.in_(found)
 
 
-def _has_confirmed(wanted: Wanted, account: FromClause) -> ColumnElement[bool]:
-    """The person, of whom a wanted membership is not confirmed, has another one that is."""
-    either = replace(wanted, bucket=None)
+def _is_seen_at(wanted: Wanted, account: FromClause) -> ColumnElement[bool]:
+    """:func:`_is_seen` of a row with a membership: that one is asked first, most tell."""
+    return or_(shows_state(wanted.actor), _is_seen(wanted, account))
+
+
+def _is_seen(wanted: Wanted, account: FromClause) -> ColumnElement[bool]:
+    """The person has a membership, wanted or not, by which the actor sees his state."""
     return (
         select(literal(1))
         .select_from(_MEMBERSHIP_2)
         .join(_STRUCTURE_2, _STRUCTURE_2.c.id == _MEMBERSHIP_2.c.structure_id)
         .where(
             _MEMBERSHIP_2.c.account_id == account.c.id,
-            _MEMBERSHIP_2.c.confirmed_at.is_not(None),
-            *either.of_membership(_MEMBERSHIP_2),
-            *either.within.conditions(_MEMBERSHIP_2, _STRUCTURE_2),
+            _MEMBERSHIP_2.c.deleted_at.is_(None),
+            shows_state(wanted.actor, _MEMBERSHIP_2),
+            *wanted.reach.conditions(_MEMBERSHIP_2, _STRUCTURE_2),
         )
         .correlate(account)
         .exists()

@@ -110,24 +110,29 @@ def account_by_mail(session: Session, actor: Actor, mail: str, *, lock: bool = F
     if account.deleted_at is not None:
         raise NotFound(
             f"account {mail!r} is in the bin",
-            public=f"Le compte {mail} est dans la corbeille ; restaurez-le d'abord.",
+            public=f"Le compte {mail} est dans la corbeille ; rétablissez-le d'abord.",
         )
     return account
 
 
 def account_by_subject(
-    session: Session, actor: Actor, subject_id: str, *, lock: bool = False, binned: bool = False
+    session: Session,
+    actor: Actor,
+    subject_id: str,
+    *,
+    lock: bool = False,
+    binned: bool | None = False,
 ) -> Account:
     """The account that other rooms know by this id, which this actor may see.
 
-    ``binned``: one in the bin, and no other. ``lock``: as in :func:`account_by_mail`.
+    ``binned``: one in the bin, and no other; None: either. ``lock``: as in :func:`account_by_mail`.
 
     Raises:
         NotFound: there is none, or he may not see it: alike.
     """
     statement = select(Account).where(Account.subject_id == subject_id)
     account = session.scalar(locking(statement) if lock else statement)
-    if account is not None and (account.deleted_at is not None) == binned:
+    if account is not None and binned in {None, account.deleted_at is not None}:
         # The date matters to mandates alone, which only rights over the account depend on.
         epoch = account.deleted_at or account.created_at
         target = account_target(session, account, epoch)
@@ -206,34 +211,7 @@ def account_targets(
     One in the bin is judged by the memberships that went with it, of which those that waited for a
     confirmation count no more: that it is there is a state of the account.
     """
-    mandate = exists().where(
-        Mandate.account_id == Account.id,
-        or_(Mandate.valid_until.is_(None), Mandate.valid_until > now),
-    )
-    refused = exists().where(
-        AddressChange.account_id == Account.id,
-        AddressChange.refused_at.is_not(None),
-        AddressChange.settled_at.is_(None),
-    )
-    rows = session.execute(
-        select(
-            Account.id,
-            mandate.label("privileged"),
-            refused.label("contested"),
-            Structure.path,
-            Membership.confirmed_at,
-            Membership.deleted_at,
-        )
-        .outerjoin(
-            Membership,
-            and_(
-                Membership.account_id == Account.id,
-                Membership.deleted_at.is_not_distinct_from(Account.deleted_at),
-            ),
-        )
-        .outerjoin(Structure, Structure.id == Membership.structure_id)
-        .where(theirs)
-    )
+    rows = session.execute(_facts(now).where(theirs))
     marks: dict[int, tuple[bool, bool]] = {}
     paths: defaultdict[tuple[int, bool], set[str]] = defaultdict(set)
     for row in rows:
@@ -250,6 +228,37 @@ def account_targets(
         )
         for account_id, (privileged, contested) in marks.items()
     }
+
+
+def _facts(now: datetime) -> Select[int, bool, bool, str, datetime | None, datetime | None]:
+    """One row for each membership of an account, in the bin if he is; one without, if none."""
+    mandate = exists().where(
+        Mandate.account_id == Account.id,
+        or_(Mandate.valid_until.is_(None), Mandate.valid_until > now),
+    )
+    refused = exists().where(
+        AddressChange.account_id == Account.id,
+        AddressChange.refused_at.is_not(None),
+        AddressChange.settled_at.is_(None),
+    )
+    return (
+        select(
+            Account.id,
+            mandate.label("privileged"),
+            refused.label("contested"),
+            Structure.path,
+            Membership.confirmed_at,
+            Membership.deleted_at,
+        )
+        .outerjoin(
+            Membership,
+            and_(
+                Membership.account_id == Account.id,
+                Membership.deleted_at.is_not_distinct_from(Account.deleted_at),
+            ),
+        )
+        .outerjoin(Structure, Structure.id == Membership.structure_id)
+    )
 
 
 def membership_target(membership: Membership) -> MembershipTarget:

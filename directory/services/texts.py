@@ -7,12 +7,10 @@ from email_validator import EmailNotValidError, validate_email
 
 from directory.search import mail_key, search_key
 from idp.errors import DirectoryError
+from idp.folding import visible
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIRET_DIGITS = 14
-_FORMAT = "Cf"  # Unicode's category of signs that only format
-# Letters, marks and a Braille cell that Unicode counts as such, and that nobody sees.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _READ = frozenset("LN")  # categories of letters and of digits begin so
 _TOP_LEVEL = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
 # fmt: off
@@ -28,14 +26,13 @@ _GENERIC = frozenset({
 def clean_text(text: str, field: str, maximum: int) -> str:
     """A line of text without spaces around or doubled.
 
-    Invisible signs that come along with what is copied (soft hyphens, joiners, marks of direction)
-    are left out: nobody sees what he would have to correct.
+    Invisible signs are left out (:func:`idp.folding.visible`).
 
     Raises:
         DirectoryError: empty, without a letter or a digit, longer than ``maximum`` characters, or
             with control characters; the sentence names the field.
     """
-    clean = _visible(text)
+    clean = _line(text)
     if not clean:
         raise DirectoryError(f"{field}: empty", public=f"{field} : ce champ est obligatoire.")
     if not any(unicodedata.category(sign)[0] in _READ for sign in clean):
@@ -60,12 +57,11 @@ def optional_text(text: str | None, field: str, maximum: int) -> str | None:
     Raises:
         DirectoryError: as there, but for an empty one.
     """
-    return clean_text(text, field, maximum) if text and _visible(text) else None
+    return clean_text(text, field, maximum) if text and _line(text) else None
 
 
-def _visible(text: str) -> str:
-    signs = (sign for sign in text if sign not in _BLANK and unicodedata.category(sign) != _FORMAT)
-    return " ".join("".join(signs).split())
+def _line(text: str) -> str:
+    return " ".join(visible(text).split())
 
 
 def clean_code(code: str) -> str:
@@ -84,7 +80,7 @@ def clean_code(code: str) -> str:
 
 
 def clean_mail(mail: str) -> str:
-    """An address as typed, but for its spaces.
+    """An address as typed, without spaces around or invisible signs.
 
     Raises:
         DirectoryError: not an e-mail address.
@@ -92,7 +88,7 @@ def clean_mail(mail: str) -> str:
     try:
         # Deliverability is the mail server's to find out; no network here.
         checked = validate_email(
-            mail.strip(), check_deliverability=False, globally_deliverable=False
+            visible(mail).strip(), check_deliverability=False, globally_deliverable=False
         )
     except EmailNotValidError as error:
         raise DirectoryError(

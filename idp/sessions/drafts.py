@@ -1,5 +1,10 @@
 """What a person had typed in a form when his session ended: kept for a day, for him alone.
 
+A form may keep here as well what it needs between two requests (the steps of a creation, what the
+last press of a button made): at an address with ``#``, to which nothing is posted. It is kept as
+long and counts as much, though what it says may be true for a minute: whoever keeps it reads when.
+It may name somebody else, and :meth:`Drafts.own` shows it to the person who typed it.
+
 Encrypted under the server's secret and bound to the person and to the form, so that a copy of the
 database shows nothing of it and no row can be given to somebody else.
 """
@@ -45,7 +50,7 @@ _ADDRESSES = (
 
 
 class Drafts:
-    """The drafts of everybody; ``address`` is the path that the form is posted to."""
+    """The drafts of everybody; ``address`` is the path that the form is posted to, or its name."""
 
     def __init__(self, db: Database, clock: IClock, *, secret: bytes) -> None:
         self._db = db

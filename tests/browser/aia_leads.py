@@ -169,6 +169,18 @@ def unfinished(world: World) -> None:
     world.open(NEW)
 
 
+def somebody_else(world: World) -> None:
+    """One creation is left half done, and another person's address checked."""
+    unfinished(world)
+    world.send(adresse="autre.personne@demo.example")
+
+
+def corrected(world: World) -> None:
+    """*Modifier* of the address, in the recapitulation."""
+    step(4)(world)
+    world.open(f"{NEW}?etape=1")
+
+
 def taken_meanwhile(world: World) -> None:
     """Somebody else creates the person of whom he reads the recapitulation."""
     step(4)(world)

@@ -27,12 +27,14 @@ from tests.browser.aia_leads import (
     asked,
     chosen,
     confirmed,
+    corrected,
     listed_orders,
     looked_for,
     overtaken_order,
     pressed,
     removed,
     sent,
+    somebody_else,
     step,
     taken_meanwhile,
     then,
@@ -58,9 +60,9 @@ STATES: dict[str, tuple[Lead, str]] = {
     "utilisateurs-choisis": (pressed(TEN, "[data-select-all]"), "10 utilisateurs sélectionnés"),
     "utilisateurs-export": (f"{USERS}/export", "Type de fichier"),
     "utilisateurs-export-refuse": (sent(f"{USERS}/export", format="rien"), "Type de fichier"),
-    "corbeille": (BIN, "Restaurer"),
+    "corbeille": (BIN, "Rétablir"),
     "corbeille-rien": (f"{BIN}?filtre=zzz", "Personne ne correspond"),
-    "corbeille-vide": (sent(BIN, "[name=subject_id]"), "restauré"),
+    "corbeille-vide": (sent(BIN, "[name=subject_id]"), "rétabli"),
     "groupe-aucune": (MANY, "Aucune action groupée"),
     "groupe-liste": (listed_orders, "Ce que vous avez fait"),
     "groupe-supprimer": (chosen("supprimer", "who", "shared", "me"), "Absence ou départ incertain"),
@@ -90,7 +92,7 @@ STATES: dict[str, tuple[Lead, str]] = {
     "adresse-commune": (sent(f"{WHO}/adresse", adresse="accueil@demo.example"), "cochez la case"),
     "adresse-depassee": (
         sent(f"{WHO}/adresse", adresse="s.d@demo.example", ancienne="autre@demo.example"),
-        "Quelqu'un d'autre a changé l'adresse",
+        "L'adresse a changé entre-temps",
     ),
     "adresse-changee": (sent(f"{WHO}/adresse", adresse="s.d@demo.example"), "Un mail l'y attend"),
     "structure-de": (f"{WHO}/structure", "Nouvelle structure"),
@@ -100,7 +102,7 @@ STATES: dict[str, tuple[Lead, str]] = {
         while_assigned(f"{WHO}/structure", "lecteur", structure="a-budget"),
         "pendant votre saisie",
     ),
-    "structure-de-retiree": (removed(sent(f"{TWO}/structure", structure=LEFT)), "Ouvrir la"),
+    "structure-de-retiree": (removed(sent(f"{TWO}/structure", structure=LEFT)), "Rétablissez"),
     "photo": (f"{WHO}/photo", "Pas encore de photo"),
     "photo-supprimer": (f"{PICTURED}/photo?supprimer=1", "ne peut pas être rétablie"),
     "photo-presente": (f"{PICTURED}/photo", "Modifier la photo"),
@@ -134,6 +136,8 @@ STATES: dict[str, tuple[Lead, str]] = {
     "creer-1-commune": (step(1, "accueil@demo.example"), "semble partagée"),
     "creer-1-sans-confirmer": (step(2, "accueil@demo.example"), "Cochez la case"),
     "creer-1-inachevee": (unfinished, "Reprendre"),
+    "creer-1-autre": (somebody_else, "cette création est oubliée"),
+    "creer-1-corrigee": (corrected, "Ce que vous avez saisi pour Julie ZIDI reste"),
     "creer-2": (step(2), "Saisir les informations"),
     "creer-2-refusee": (then(step(2), nom="", prenom="", structure=""), "Saisissez le nom"),
     "creer-2-connue": (step(2, "zoe.lemaitre@demo.example"), "a déjà un compte"),
@@ -230,7 +234,7 @@ STATES: dict[str, tuple[Lead, str]] = {
     ),
     "reaffecter-depasse": (
         while_withdrawn("reaffecter", nouveau=["redacteur"]),
-        "Quelqu'un d'autre a été plus rapide",
+        "La situation a changé entre-temps",
     ),
     "dates": (HOLDER.replace("{end}", "dates"), "Jusqu'au"),
     "dates-question": (asked(HOLDERS, "/dates"), "Jusqu'au"),
@@ -240,7 +244,7 @@ STATES: dict[str, tuple[Lead, str]] = {
     ),
     "dates-depassees": (
         then(HOLDER.replace("{end}", "dates"), version="0", fin="2027-01-31"),
-        "pendant que vous les modifiiez",
+        "Ces dates ont changé entre-temps",
     ),
     # --- the link that an old address gets
     "adresse-remplacee": ("{refusal}", "Refuser le changement d'adresse"),
@@ -252,3 +256,5 @@ DARK = (
     *("creer-3", "structure-membres", "supprimer-question", "affecter-trouves", "dates-refusees"),
 )
 """Those that are looked at on a dark page as well: between them, every colour."""
+LISTS = ("utilisateurs-liste", "structure-membres", "role-membres")
+"""Those that are looked at in windows of every width, with a very long name."""

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Error, ViewportSize, expect
 
 from tests.browser.aia_leads import follow
-from tests.browser.aia_states import DARK, STATES
+from tests.browser.aia_states import DARK, LISTS, STATES
 from tests.browser.aia_world import World, world_on
 from tests.browser.conftest import SLOW
 from tests.common import browser as browsers
@@ -52,6 +52,8 @@ def looked_at(world: World, name: str) -> Iterator[str]:
     yield from (f"{name}: read with no field: {each}" for each in browsers.untied(page))
     yield from (f"{name} at 320: {each}" for each in browsers.cut_off(page))
     yield from (f"{name}: the focus is not seen on {each}" for each in browsers.unseen(page))
+    if name in LISTS:
+        yield from (f"{name} is too wide at {each}" for each in browsers.too_wide(page))
     if name in DARK:
         page.emulate_media(color_scheme="dark")
         yield from (f"{name} in the dark: {each}" for each in browsers.violations(page))

@@ -40,8 +40,8 @@ def add(demonstration: Demonstration, mail: str, name: str) -> None:
 def restore(visit: Visit, name: str) -> None:
     """Leave the demonstration's people as they were."""
     visit.open(USERS + "/corbeille")
-    visit.page.get_by_role("button", name=f"Restaurer Ulysse {name}").click()
-    expect(visit.page.get_by_role("status").first).to_contain_text("Le compte est restauré")
+    visit.page.get_by_role("button", name=f"Rétablir Ulysse {name}").click()
+    expect(visit.page.get_by_role("status").first).to_contain_text("Le compte est rétabli")
 
 
 def asked_until_done(page: Page) -> None:
@@ -127,7 +127,14 @@ def test_deleting_needs_no_script(
     add(demonstration, f"{name.lower()}@demo.example", name)
     visit = visitors(script=False, phone=True)
     page = enter(visit)
-    visit.open(f"{USERS}?nom={name}")
+    entry = page.get_by_role("navigation", name="Annuaire").get_by_role("link", name="Utilisateurs")
+    expect(entry).to_be_hidden()
+    page.locator("summary", has_text="Menu").click()
+    expect(entry).to_be_visible()
+    page.locator("summary", has_text="Recherche par critères").click()
+    page.get_by_role("searchbox", name="Nom", exact=True).fill(name)
+    page.get_by_role("button", name="Rechercher", exact=True).click()
+    expect(page.get_by_role("heading", name="1 utilisateur trouvé")).to_be_in_viewport()
     if many:
         page.get_by_label(f"Sélectionner Ulysse {name.upper()}").check()
         page.get_by_role("button", name="Supprimer les utilisateurs sélectionnés").click()

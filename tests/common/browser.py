@@ -118,6 +118,32 @@ def cut_off(page: Page) -> list[str]:
     return [*found, f"the page is {width} pixels wide"] if width > NARROW["width"] else found
 
 
+# Somebody of the first line whose name is as long as a name may be.
+LONG_NAMED = """() => {
+  const name = document.querySelector("tbody th");
+  (name.querySelector("a") ?? name).textContent = "W".repeat(100);
+}"""
+BEYOND = """() => {
+  const { clientWidth, scrollWidth } = document.documentElement;
+  const right = (menu) => menu.getBoundingClientRect().right;
+  const menus = [...document.querySelectorAll("tbody .row-menu > summary")];
+  return scrollWidth > clientWidth || menus.some((menu) => right(menu) > clientWidth);
+}"""
+
+
+def too_wide(page: Page) -> list[int]:
+    """The widths of window where a list with a very long name scrolls sideways or is cut off."""
+    before = page.viewport_size or DESKTOP
+    page.evaluate(LONG_NAMED)
+    found = []
+    for width in range(320, 1921, 40):
+        page.set_viewport_size({"width": width, "height": 800})
+        if page.evaluate(BEYOND):
+            found.append(width)
+    page.set_viewport_size(before)
+    return found
+
+
 # What has the focus must be seen, or a part of it that stands for it: a box in its label.
 UNSEEN = """() => {
   const clipped = (element) => {

@@ -8,7 +8,7 @@ from functools import cache
 from tests.common.processes import REPOSITORY
 
 ROOMS = ("idp", "directory", "metadata", "views")
-WRITES = {"record", "record_if_known", "_record", "_finish", "_changed"}
+WRITES = {"record", "record_if_known", "_record", "_record_account", "_finish", "_changed"}
 """What the functions are called that write to the journal, or hand a code to one that does."""
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*")
 

@@ -1,7 +1,7 @@
 """The memberships of the in-memory directory that wait for their person's answer."""
 
 from idp.asking import WaitingMembership, WaitingRole
-from idp.errors import AlreadyAnswered, NotFound
+from idp.errors import AlreadyAnswered, NotFound, StaleEdit
 from tests.common.memory_directory import MemoryDirectory, MemoryMembership
 
 
@@ -14,19 +14,21 @@ class MemoryConfirmations:
     def waiting(self, subject_id: str) -> tuple[WaitingMembership, ...]:
         return tuple(self._told(each) for each in self._directory.waiting(subject_id))
 
-    def confirm(self, subject_id: str, membership_id: str) -> WaitingMembership:
-        found = self._asked(subject_id, membership_id)
+    def confirm(self, subject_id: str, membership_id: str, *, version: str) -> WaitingMembership:
+        found = self._asked(subject_id, membership_id, version)
         found.confirmed = True
         return self._told(found)
 
-    def refuse(self, subject_id: str, membership_id: str) -> WaitingMembership:
-        found = self._asked(subject_id, membership_id)
+    def refuse(self, subject_id: str, membership_id: str, *, version: str) -> WaitingMembership:
+        found = self._asked(subject_id, membership_id, version)
         found.deleted = True
         return self._told(found)
 
-    def _asked(self, subject_id: str, membership_id: str) -> MemoryMembership:
+    def _asked(self, subject_id: str, membership_id: str, version: str) -> MemoryMembership:
         for each in self._directory.waiting(subject_id):
             if each.id == membership_id:
+                if self._told(each).version != version:
+                    raise StaleEdit(membership_id)
                 return each
         for each in self._directory.of_subject(subject_id):
             if each.id == membership_id and each.known:

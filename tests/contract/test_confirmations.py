@@ -7,7 +7,7 @@ import pytest
 
 from directory.services.memberships.confirmations import Confirmations
 from idp.asking import WaitingRole
-from idp.errors import AlreadyAnswered, NotFound
+from idp.errors import AlreadyAnswered, NotFound, StaleEdit
 from idp.self_service import IConfirmations
 from idp.services import Services
 from tests.common.clock import FakeClock
@@ -19,6 +19,12 @@ BIP = "https://bip.example/metadata"
 DAY = timedelta(days=1)
 Directory = MemoryDirectory | FilledSqlDirectory
 Pair = tuple[Directory, IConfirmations]
+
+
+def read(empty: Pair, person: str) -> str:
+    """The version of the one that waits."""
+    (one,) = empty[1].waiting(person)
+    return one.version
 
 
 class ConfirmationsContract:
@@ -85,16 +91,16 @@ class ConfirmationsContract:
         assert (told.id, told.valid_from) == (later, now + 2 * DAY)
         for each in ends_of:
             with pytest.raises(NotFound):
-                confirmations.confirm(person, each)
+                confirmations.confirm(person, each, version="")
             with pytest.raises(NotFound):
-                confirmations.refuse(person, each)
+                confirmations.refuse(person, each, version="")
 
     def test_confirmed_its_roles_take_effect_at_once(self, empty: Pair, person: str) -> None:
         directory, confirmations = empty
         membership = directory.add_membership(person, "b", confirmed=False)
         directory.assign(membership, "bip", "lect")
         assert directory.tiles(person) == ()
-        done = confirmations.confirm(person, membership)
+        done = confirmations.confirm(person, membership, version=read(empty, person))
         assert (done.id, done.roles) == (membership, (WaitingRole("BIP", "Lect"),))
         assert [tile.code for tile in directory.tiles(person)] == ["bip"]
         entitled = directory.entitlements(person, BIP)
@@ -103,18 +109,33 @@ class ConfirmationsContract:
         assert confirmations.waiting(person) == ()
         for answer in (confirmations.confirm, confirmations.refuse):
             with pytest.raises(AlreadyAnswered):
-                answer(person, membership)
+                answer(person, membership, version="")
         assert directory.tiles(person), "a confirmed one is not refused"
+
+    def test_what_is_of_another_structure_than_was_read_waits_on(
+        self, empty: Pair, person: str
+    ) -> None:
+        directory, confirmations = empty
+        elsewhere = directory.add_membership(person, "c", confirmed=False)
+        other = read(empty, person)
+        directory.remove_membership(elsewhere)
+        membership = directory.add_membership(person, "b", confirmed=False)
+        assert read(empty, person) != other
+        for answer in (confirmations.confirm, confirmations.refuse):
+            for version in (other, ""):
+                with pytest.raises(StaleEdit):
+                    answer(person, membership, version=version)
+        assert [one.id for one in confirmations.waiting(person)] == [membership]
 
     def test_refused_it_is_over(self, empty: Pair, person: str) -> None:
         directory, confirmations = empty
         membership = directory.add_membership(person, "b", confirmed=False)
         directory.assign(membership, "bip", "lect")
-        assert confirmations.refuse(person, membership).id == membership
+        assert confirmations.refuse(person, membership, version=read(empty, person)).id
         assert confirmations.waiting(person) == ()
         for answer in (confirmations.confirm, confirmations.refuse):
             with pytest.raises(NotFound):
-                answer(person, membership)
+                answer(person, membership, version="")
         assert directory.tiles(person) == ()
         profile = directory.profile(person)
         assert profile is not None
@@ -127,7 +148,7 @@ class ConfirmationsContract:
         for answer in (confirmations.confirm, confirmations.refuse):
             for who in (other, "nobody"):
                 with pytest.raises(NotFound):
-                    answer(who, membership)
+                    answer(who, membership, version=read(empty, person))
         assert [one.id for one in confirmations.waiting(person)] == [membership]
 
 

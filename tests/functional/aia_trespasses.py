@@ -60,10 +60,12 @@ class _Judge:
                         yield f"{table} {key}: {_difference(old, new)}"
 
     def _account(self, old: Line | None, new: Line | None) -> bool:
+        if old is not None and new is None:
+            return self._erased(old["id"])
         if old is None or new is None:
-            return old is None and new is not None and self._is.owns(new["id"])
+            return new is not None and self._is.owns(new["id"])
         if old["deleted_at"] and new["deleted_at"] is None and not self._was.mandated(old["id"]):
-            return self._is.owns(old["id"])  # restored, or added anew without a history
+            return self._is.owns(old["id"])  # restored
         return _columns(old, new) <= DERIVED or self._was.owns(old["id"])
 
     def _membership(self, old: Line | None, new: Line | None) -> bool:
@@ -74,7 +76,7 @@ class _Judge:
             return False
         if old and new and _columns(old, new) == {"deleted_at"} and self._goes_along(old):
             return True
-        if new is None and self._anew(row["account_id"]):
+        if new is None and self._erased(row["account_id"]):
             return True
         return self._consented(old, new) and all(
             self._is.covers(each["structure_id"]) for each in (old, new) if each
@@ -91,11 +93,25 @@ class _Judge:
         """What waits for a confirmation restricts nothing, and goes with the account."""
         return membership["confirmed_at"] is None and self._was.owns(membership["account_id"])
 
-    def _anew(self, account: object) -> bool:
-        """What was in the bin with somebody who was added anew is nobody's any more."""
-        key = (account,)
-        was, now = self._was.rows["account"][key], self._is.rows["account"].get(key)
-        return bool(was["deleted_at"] and now and not now["deleted_at"])
+    def _erased(self, account: object) -> bool:
+        """Whether he was in the bin, not to be restored, and a new person of his has the address.
+
+        All that he had goes with him.
+        """
+        was = self._was.rows["account"][(account,)]
+        heirs = (
+            each["id"]
+            for each in self._is.rows["account"].values()
+            if each["mail_key"] == was["mail_key"] and each["subject_id"] != was["subject_id"]
+        )
+        theirs = self._was.mandated(account) or self._was.owns(account)
+        return bool(was["deleted_at"]) and not theirs and any(map(self._is.owns, heirs))
+
+    def _ended(self, membership: object) -> bool:
+        """Whether it is no more; SQLite may have given its number to another."""
+        was = self._was.rows["membership"].get((membership,))
+        now = self._is.rows["membership"].get((membership,))
+        return now is None or (was is not None and was["public_id"] != now["public_id"])
 
     def _lives(self, account: object) -> bool:
         return any(
@@ -110,8 +126,10 @@ class _Judge:
         key = (row["membership_id"],)
         was = self._was.rows["membership"].get(key)
         now = self._is.rows["membership"].get(key)
-        if new is None and (now is None or (was and was["structure_id"] != now["structure_id"])):
+        ended = self._ended(row["membership_id"])
+        if new is None and (ended or (was and now and was["structure_id"] != now["structure_id"])):
             return True  # it ends with the membership, or where that was; which is judged itself
+        was = None if ended else was
         application = self._was.rows["role"][(row["role_id"],)]["application_id"]
         return all(self._is.covered(each, application) for each in (was, now) if each)
 
@@ -119,7 +137,7 @@ class _Judge:
         row = new or old or {}
         membership = self._was.rows["membership"].get((row["membership_id"],), {})
         if new is None:
-            return (row["membership_id"],) not in self._is.rows["membership"]
+            return self._ended(row["membership_id"])
         return membership.get("account_id") != self._was.me and self._was.covered(
             membership, row["application_id"]
         )
@@ -133,11 +151,13 @@ class _Judge:
         return self._was.below_a_root(old["id"]) and changed <= {"label", "closed_at"}
 
     def _of_owned(self, old: Line | None, new: Line | None) -> bool:
-        return self._was.owns((new or old or {})["account_id"])
+        account = (new or old or {})["account_id"]
+        return self._was.owns(account) or (new is None and self._erased(account))
 
     def _of_seen(self, old: Line | None, new: Line | None) -> bool:
         account = (new or old or {})["account_id"]
-        return self._was.sees(account) or self._is.sees(account)
+        seen = self._was.sees(account) or self._is.sees(account)
+        return seen or (new is None and self._erased(account))
 
     def _order(self, old: Line | None, new: Line | None) -> bool:
         mine = self._was.rows["account"][(self._was.me,)]["subject_id"]

@@ -122,7 +122,7 @@ def check(app: TestApp, mail: str) -> TestResponse:
 
 def to_person(app: TestApp, mail: str = MAIL) -> TestResponse:
     """The second step."""
-    form = form_to(check(app, mail), 1, name="dossier")
+    form = form_to(check(app, mail), 1, name="suivant")
     return form.submit(status=303).follow()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -155,6 +155,6 @@ def mails(services: Services) -> list[tuple[str, str]]:
 
 
 def key_of(app: TestApp) -> str:
-    """That of the creation under way; of one that leads nowhere no form shows it."""
-    found = app.get(f"{NEW}?etape=1").html.select_one("input[name=dossier]")
+    """That of the creation under way."""
+    found = app.get(f"{NEW}?etape=1").html.select_one("#formulaire input[name=dossier]")
     return str(found["value"]) if found else ""

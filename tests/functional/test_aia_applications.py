@@ -99,6 +99,22 @@ def test_who_has_it_already_cannot_be_ticked_and_a_replay_changes_nothing(
     assert again.html.select("tbody input[name=membre]") == []
 
 
+def test_an_assignment_to_come_is_told_with_its_days(visit: Visit, services: Services) -> None:
+    page = search(visit("referent").get(ASSIGN), "droue")
+    tick(page, membership(services, "sansdroit", "a-education"))
+    form = page.forms["affecter"]
+    form["debut"], form["fin"] = "2027-05-01", "2027-06-01"
+    done = form.submit("affecter", status=303).follow()
+    assert toasts(done)[-1].endswith("de l'application BIP, du 01/05/2027 au 01/06/2027.")
+    form["debut"] = form["fin"] = ""
+    again = form.submit("affecter", status=303).follow()
+    assert toasts(again)[-1] == (
+        "Déjà affecté, inchangé : Sylvain DROÜET (à partir du 01/05/2027). Pour un début plus tôt, "
+        "choisissez « Modifier les dates » dans la liste."
+    )
+    assert "a déjà ce rôle, à partir du 01/05/2027" in text_of(search(page, "droue"))
+
+
 def test_no_effect_yet_closed_and_oneself_are_said(visit: Visit, services: Services) -> None:
     build(services.core).accounts.lock(OPERATOR, "sansdroit@demo.example")
     browser = visit("referent")

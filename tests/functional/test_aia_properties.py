@@ -7,16 +7,22 @@ read.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import product
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from directory import actors
+from directory.services.accounts.changes import Person
+from idp.errors import ConvergencesError
 from tests.common.databases import Databases
 from tests.functional.aia_chance import ME, draw
 from tests.functional.aia_play import Play
-from tests.functional.aia_realm import Realm, realm_on
+from tests.functional.aia_realm import Realm, Rows, realm_on
+from tests.functional.aia_trespasses import trespasses
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +61,25 @@ def test_services_stay_within_his_structures(realm: Realm, seed: int, number: in
     play = Play(realm, draw(realm, dice), realm.app, dice)
     for _ in range(number):
         play.serve()
+
+
+def test_who_is_added_anew_is_held_to_the_same_rules(realm: Realm) -> None:
+    """Chance seldom erases whom another town has in its bin; here each address is added."""
+    erased = 0
+    for seed in range(5):
+        realm.put_back("empty")
+        drawn = draw(realm, Random(seed))  # noqa: S311 - reproducible, not secret
+        actor = actors.load(realm.services.core, drawn.subjects[0])
+        assert actor is not None
+        for mail, structure in product(drawn.mails, drawn.structures):
+            before = realm.rows()
+            with suppress(ConvergencesError):
+                realm.directory.accounts.add(actor, Person(mail, "Autre", "Autre"), structure)
+            after = realm.rows()
+            assert trespasses(before, after) == [], f"{seed} {mail} {structure}"
+            erased += len(subjects(before) - subjects(after))
+    assert erased, "some were in the bin"
+
+
+def subjects(rows: Rows) -> set[object]:
+    return {each["subject_id"] for each in rows["account"].values()}

@@ -1,6 +1,7 @@
 """*Applications* of the AIA: the guide's steps, one after the other, as a référent."""
 
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 from webtest import TestResponse
@@ -9,6 +10,7 @@ from directory.authorisation import OPERATOR
 from directory.search import search_key
 from directory.services import build
 from directory.services.rights.assignments import Grant
+from directory.services.rights.role_members import RoleMembers
 from idp.services import Services
 from tests.common.databases import Databases
 from tests.functional.applications_scene import (
@@ -199,8 +201,10 @@ def test_desaffecter(visit: Visit, services: Services) -> None:
     ]
     assert "BENALI" not in names(done)
     assert ("leila.benali", "a-carrieres", "bip:lecteur") not in held(services)
-    late = asked.forms["desaffecter"].submit(status=409)
-    assert "Leïla BENALI n'a plus le rôle « Lecteur » : quelqu'un le lui a retiré" in text_of(late)
+    again = asked.forms["desaffecter"].submit(status=303).follow()
+    assert toasts(again) == ["C'était déjà fait."], "one's own second press"
+    late = browser.get(asked.request.url, status=409)
+    assert "Leïla BENALI n'a plus le rôle « Lecteur » : il lui a été retiré" in text_of(late)
 
 
 def test_reaffecter(visit: Visit, services: Services) -> None:
@@ -219,6 +223,7 @@ def test_reaffecter(visit: Visit, services: Services) -> None:
     assert toasts(done) == [
         "L'utilisateur Agnès MARTIN a été réaffecté : Lecteur → Rédacteur, dans l'application BIP."
     ]
+    assert toasts(form.submit(status=303).follow()) == ["C'était déjà fait."]
     mine = {role for name, _, role in held(services) if name == "agent"}
     assert "bip:redacteur" in mine
     assert "bip:lecteur" not in mine
@@ -232,6 +237,25 @@ def test_nothing_else_to_reassign_to(visit: Visit, services: Services) -> None:
     page = browser.get(item(browser.get(LOADED), "MARTIN", "Réaffecter le membre à un autre rôle"))
     assert "Agnès MARTIN a déjà tous les autres rôles" in text_of(page)
     assert "reaffecter" not in page.forms
+
+
+def test_of_two_at_once_the_slower_reads_the_dates_that_are_recorded(visit: Visit) -> None:
+    browser, other = visit("referent"), visit("correspondant")
+    path = item(browser.get(LOADED), "NOËL", "Modifier les dates")
+    forms, change = [each.get(path).forms["dates"] for each in (browser, other)], []
+    for form, ends in zip(forms, ("2098-12-31", "2097-06-30"), strict=True):
+        form["fin"] = ends
+    recorded = RoleMembers.change_dates
+
+    def after_the_first(*args: object, **kwargs: object) -> object:
+        if not change:
+            change.append(True)
+            forms[0].submit(status=303)
+        return recorded(*args, **kwargs)  # type: ignore[arg-type]
+
+    with patch.object(RoleMembers, "change_dates", after_the_first):
+        refused = forms[1].submit(status=409)
+    assert "Elles sont maintenant : jusqu'au 31/12/2098." in text_of(refused)
 
 
 def test_dates_and_a_stale_edit(visit: Visit) -> None:
@@ -252,7 +276,8 @@ def test_dates_and_a_stale_edit(visit: Visit) -> None:
     assert form["fin"].value == "2097-06-30", "what was typed stays"
     form.submit(status=303)
     assert browser.get(path).forms["dates"]["fin"].value == "2097-06-30"
-    form["fin"] = "2001-01-01"
+    again = form.submit(status=303).follow()
+    assert "enregistrées : jusqu'au 30/06/2097." in toasts(again)[0], "one's own second press"
     fresh = browser.get(path).forms["dates"]
     fresh["fin"] = "2001-01-01"
     assert "La date de fin est déjà passée" in text_of(fresh.submit(status=400))

@@ -15,6 +15,7 @@ from directory.services.accounts.changes import Person
 from directory.services.accounts.creation import Creation
 from directory.services.memberships.changes import MembershipFields
 from directory.services.memberships.confirmations import Confirmations
+from directory.services.memberships.move import Move, Moves
 from directory.services.rights.administered import RoleRef
 from idp.audit import AuditEvent
 from idp.context import Origin, acting
@@ -154,7 +155,7 @@ def the_wizard(browser: TestApp) -> None:
     first["adresse"] = LEA  # type: ignore[index]
     told = first.submit(status=303).follow()  # type: ignore[attr-defined]
     assert "existe déjà dans la structure Ville A : CIG / Ville A" in text_of(told)
-    person = form(told, "dossier").submit(status=303).follow().forms["formulaire"]  # type: ignore[attr-defined]
+    person = told.forms["suite"].submit(status=303).follow().forms["formulaire"]
     person["structure"], person["fonction"] = "b", "Chargée de paie"
     roles = person.submit(status=303).follow().forms["formulaire"]
     for box in roles.fields["role-bip"]:
@@ -320,13 +321,29 @@ def test_what_is_posted_twice_too_late_or_is_anothers_changes_nothing(towns: Tow
         realm.put_back("two")
 
     lea, _ = towns.signs_in(LEA)
-    own = [("rattachement", towns.membership(LEA))]
+    (waiting,) = Confirmations(towns.services.core).waiting(towns.subject(LEA))
+    own = [("rattachement", waiting.id), ("version", waiting.version)]
     assert "est confirmé" in text_of(post(lea, PAGE, own).follow())
     after = realm.rows()
     for path in (PAGE, REFUSE):
         assert "Vous avez déjà confirmé" in text_of(post(lea, path, own).follow())
         assert realm.rows() == after
     assert [code for code, *_ in towns.events()].count("membership.confirmed") == 1
+
+
+def test_what_was_moved_meanwhile_is_shown_as_it_is_now_and_asked_again(towns: Towns) -> None:
+    lea, answer = towns.signs_in(LEA)
+    page = answer.follow()
+    question = lea.get(link(page, "Refuser"))
+    moves, subject_id, one = Moves(towns.services.core), towns.subject(LEA), towns.membership(LEA)
+    version = moves.plan(OPERATOR, subject_id, one).version
+    moves.run(OPERATOR, subject_id, one, Move("c", frozenset(), version))
+    for stale in (page, question):
+        before = towns.realm.rows()
+        told = confirm(stale)
+        assert "c'est maintenant « CIG / Ville C ». Rien n'est enregistré" in text_of(told)
+        assert towns.realm.rows() == before
+    assert "« Ville C » est confirmé" in text_of(confirm(told))
 
 
 def test_the_link_of_the_mail_and_the_notices_lead_there_and_opening_changes_nothing(

@@ -124,6 +124,20 @@ def test_a_known_address_is_told_as_the_guide_does_and_gets_a_membership(
     assert len(directory.accounts.show(OPERATOR, MAIL).memberships) == 2
 
 
+def test_of_somebody_in_his_structures_the_sheet_is_linked(
+    app: TestApp, directory: DirectoryServices
+) -> None:
+    for mail, structure in ((MAIL, "a-rh"), ("max@ville.example", "b")):
+        directory.accounts.add(OPERATOR, Person(mail, "Noël", "Léa"), structure, no_mail=True)
+    page = check(app, f"{MAIL}\u200b")
+    assert "Cette personne est déjà dans vos structures" in text(page)
+    sheet = f"/aia/utilisateurs/{directory.accounts.show(OPERATOR, MAIL).subject_id}"
+    assert page.html.select_one("#resultat .note a")["href"] == sheet
+    elsewhere = check(app, "max@ville.example")
+    assert "vous ajoutez cette personne à une de vos structures" in text(elsewhere)
+    assert not elsewhere.html.select("#resultat .note a")
+
+
 def test_the_bin_is_offered_instead(app: TestApp, directory: DirectoryServices) -> None:
     directory.accounts.add(OPERATOR, Person(MAIL, "Noël", "Léa"), "a-rh", no_mail=True)
     directory.bin.delete(OPERATOR, MAIL)
@@ -134,7 +148,7 @@ def test_the_bin_is_offered_instead(app: TestApp, directory: DirectoryServices) 
     sheet = directory.accounts.show(OPERATOR, MAIL)
     assert sheet.state == "actif"
     assert answer.location == f"{BASE}/aia/utilisateurs/{sheet.subject_id}"
-    assert "est restauré" in text(app.get("/aia"))
+    assert "est rétabli" in text(app.get("/aia"))
 
 
 def test_what_somebody_lost_is_offered_and_no_addition_takes_its_place(
@@ -162,8 +176,8 @@ def test_what_somebody_lost_is_offered_and_no_addition_takes_its_place(
     assert held(directory) == {"a-rh": ("à confirmer", ["lire"]), "b": ("valide", [])}
     assert "commencé" not in text(app.get(NEW)), "there is nothing left to create"
     again = restoring(refused).submit("subject_id", status=303)
-    assert again.location == f"{BASE}{NEW}?etape=2"
-    assert "n'est plus dans la corbeille" in text(app.get("/aia"))
+    assert again.location == sheet.location
+    assert "C'était déjà fait." in text(again.follow())
     form = to_person(app).forms["formulaire"]
     form["structure"] = "a-rh"
     assert "est déjà rattaché à la structure" in to_correct(form.submit(status=400))[0]
@@ -187,7 +201,7 @@ def test_what_somebody_lost_since_the_recapitulation_is_told_at_the_structure(
 
 def test_a_desks_address_has_to_be_confirmed(app: TestApp, services: Services) -> None:
     page = check(app, "rh@ville.example")
-    form = form_to(page, 1, name="dossier")
+    form = form_to(page, 1, name="suivant")
     refused = form.submit("suivant", status=400)  # type: ignore[attr-defined]
     assert to_correct(refused) == ["Cochez la case pour continuer, ou changez d'adresse."]
     app.get(f"{NEW}?etape=2", status=303)
@@ -228,15 +242,31 @@ def test_a_step_too_far_leads_back_to_the_furthest(app: TestApp) -> None:
     to_person(app)
     for wanted in ("3", "4"):
         assert app.get(NEW, {"etape": wanted}, status=303).location == f"{BASE}{NEW}?etape=2"
-    note = app.get(NEW).html.select_one(".note-task a")
-    assert note["href"] == f"{NEW}?etape=2", "it can be taken up again"
+    taken_up = form_to(app.get(NEW), 1, name="reprendre").submit("reprendre", status=303)  # type: ignore[attr-defined]
+    assert taken_up.location == f"{BASE}{NEW}?etape=2", "it can be taken up again"
+
+
+def test_correcting_the_address_in_its_own_form_keeps_what_was_said(app: TestApp) -> None:
+    modify = to_recap(app, "bip:lire").click("Modifier", href="etape=1")
+    assert "Ce que vous avez saisi pour Léa NOËL reste" in text(modify)
+    for mail in ("pas une adresse", "lea.roy@ville.example"):
+        form = form_to(modify, 1, name="adresse")
+        form["adresse"] = mail  # type: ignore[index]
+        modify = form.submit(expect_errors=True)  # type: ignore[attr-defined]
+    page = modify.follow()
+    assert "commencé" not in text(page), "it is the one he walks through"
+    assert "Vous avez commencé à créer lea.roy@ville.example" in text(app.get(NEW))
+    recap = form_to(page, 1, name="suivant").submit("suivant", status=303).follow()  # type: ignore[attr-defined]
+    assert recap.request.path_qs == f"{NEW}?etape=4"
+    for said in ("lea.roy@ville.example", "Noël", "Gestionnaire", "lire bip"):
+        assert said in text(recap), said
 
 
 def test_a_page_of_an_older_creation_changes_nothing(app: TestApp, services: Services) -> None:
     stale = to_recap(app).forms["creer"]
     to_person(app, "max@ville.example")
     answer = stale.submit(status=303)
-    assert answer.location == f"{BASE}{NEW}?etape=4"
+    assert answer.location == f"{BASE}{NEW}?etape=2"
     assert "n'était plus à jour" in text(answer.follow())
     assert accounts(services).isdisjoint({MAIL, "max@ville.example"})
 

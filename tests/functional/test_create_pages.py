@@ -1,4 +1,4 @@
-"""*Ajouter un utilisateur* on one page; large trees, costs, and what is kept of what was typed."""
+"""*Ajouter un utilisateur* on one page; what is kept of what was typed; large trees, costs."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,6 +27,8 @@ from tests.functional.create_scene import (
     REMOVED,
     WAITS,
     accounts,
+    check,
+    form_to,
     held,
     mails,
     remove,
@@ -70,6 +72,32 @@ def services(realm: Realm) -> Services:
 @pytest.fixture
 def directory(realm: Realm) -> DirectoryServices:
     return realm.directory
+
+
+# --- another person ----------------------------------------------------------------------------
+
+
+def test_of_a_creation_left_half_done_nothing_is_given_to_somebody_else(
+    app: TestApp, services: Services, directory: DirectoryServices
+) -> None:
+    """Whoever is checked on the empty first step is another; the first one stays offered."""
+    to_recap(app, "bip:lire")
+    referent = directory.accounts.show(OPERATOR, "referent@ville.example").subject_id
+    services.drafts.keep(referent, f"{NEW}?etape=2", {"prenom": "Léa"})  # as its session ended
+    for mail in ("max@ville.example", "referent@ville.example", "tim@ville.example"):
+        page = check(app, mail)
+        assert f"Vous avez commencé à créer {MAIL}" in text(page)
+    recap = form_to(page, 1, name="reprendre").submit("reprendre", status=303).follow()  # type: ignore[attr-defined]
+    assert recap.request.path_qs == f"{NEW}?etape=4"
+    assert "lire bip" in text(recap), "taken up as it was"
+    form = to_person(app, "tim@ville.example").forms["formulaire"]
+    assert [form[name].value for name in FIELDS] == [""] * len(FIELDS)
+    assert MAIL not in text(app.get(NEW)), "forgotten, as the page said"
+    for name, value in FIELDS.items():
+        form[name] = value
+    roles = form.submit(status=303).follow()
+    assert roles.request.path_qs == f"{NEW}?etape=3"
+    assert not roles.html.select("input[checked]:not([value=''])")
 
 
 # --- the page with everything ------------------------------------------------------------------
@@ -129,6 +157,30 @@ def test_of_two_presses_of_the_one_page_form_the_slower_one_arrives_as_well(
     directory.bin.restore(OPERATOR, MAIL)
     realm.clock.advance(timedelta(minutes=1))
     assert form.submit(status=409), "he comes back to it later"
+
+
+def test_another_order_from_the_same_one_page_form_is_done_or_refused_itself(
+    app: TestApp, directory: DirectoryServices
+) -> None:
+    """He goes back to the form that added her, and asks for something else."""
+    form = app.get(ONE).forms["formulaire"]
+    form["adresse"] = MAIL
+    for name, value in FIELDS.items():
+        form[name] = value
+    form.submit(status=303)
+    for name, value, status in (
+        ("fonction", "Cheffe", 409),
+        ("telephone", "0" * 41, 400),
+        ("structure", "none", 400),
+    ):
+        before = form[name].value
+        form[name].force_value(value)
+        assert form.submit(expect_errors=True).status_int == status, f"{name}: {value}"
+        form[name].force_value(before)
+    form["structure"] = "a"
+    again = form.submit(status=409).forms["formulaire"]
+    assert [again.submit(status=303).location for _ in range(2)], "pressed twice, it is done once"
+    assert set(held(directory)) == {"a", "a-rh"}
 
 
 def test_the_one_page_form_offers_what_somebody_lost(

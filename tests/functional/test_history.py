@@ -21,6 +21,7 @@ from tests.common.photos import image
 from tests.functional import aia_scene
 from tests.functional.aia_scene import scene_on
 from tests.functional.conftest import Visitor, World, text_of
+from views.aia.history_words import SENTENCES
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -74,6 +75,10 @@ def sentences(page: TestResponse) -> list[str]:
     return [" ".join(each.text.split()) for each in page.html.select(".history-what")]
 
 
+def test_no_sentence_says_de_before_a_vowel() -> None:
+    assert [each for each in SENTENCES.values() if "de {" in each] == []
+
+
 def test_a_change_is_told_in_a_sentence_with_its_date(
     world: World, visitor: Visitor, lea: str
 ) -> None:
@@ -111,7 +116,7 @@ def test_what_was_before_stands_beside_what_is_since(
     page = visitor.app.get("/aia/structures/paie/historique")
     assert sentences(page)[0].startswith("Vous avez renommé une structure, le ")
     renamed = page.html.select_one(".history-changes").text.split()
-    assert " ".join(renamed) == "Libellé : avant : Service paie après : Paie et retraites"
+    assert " ".join(renamed) == "Nom : avant : Service paie après : Paie et retraites"
 
 
 def test_a_move_a_photo_and_a_password_mail_are_told(

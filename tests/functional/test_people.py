@@ -170,7 +170,7 @@ def test_everything_is_edited_at_once(scene: Scene) -> None:
     form[f"service-{membership.id}"] = "Paie"
     form[f"teletravail-{membership.id}"] = True
     shown = form.submit().follow()
-    assert "Les informations de Léa NOËL sont enregistrées." in text_of(shown)
+    assert "Les informations de Léa MARTIN sont enregistrées." in text_of(shown)
     assert "jusqu'au 31/01/2030" in text_of(shown) or "au 31/01/2030" in text_of(shown)
     sheet = scene.sheet(LEA)
     assert (sheet.sn, sheet.memberships[0].service) == ("Martin", "Paie")
@@ -238,6 +238,7 @@ def test_a_stale_page_shows_both_versions(scene: Scene) -> None:
     first[service] = "Carrières"
     first["prenom"] = "Leïla"
     first.submit(status=303)
+    assert "C'était déjà fait." in text_of(first.submit(status=303).follow())
     second[service], second[phone] = "Paie", "01"
     page = second.submit(status=409)
     rows = [

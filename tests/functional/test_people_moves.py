@@ -49,6 +49,7 @@ def test_an_address_is_changed_and_refused(scene: Scene) -> None:
     form["adresse"] = "lea.martin@demo.example"
     shown = form.submit().follow()
     assert "est maintenant lea.martin@demo.example" in text_of(shown)
+    assert "C'était déjà fait." in text_of(form.submit(status=303).follow())
     assert scene.mails() == [
         ("address-changed", LEA),
         ("password-first-visit", "lea.martin@demo.example"),
@@ -143,13 +144,19 @@ def test_the_address_of_a_shared_person_is_the_correspondant_s(scene: Scene) -> 
 
 def test_a_person_changes_structure(scene: Scene) -> None:
     page = scene.get(LEA, "/structure")
-    assert "1 rôle hors de votre périmètre s'arrêtera" in text_of(page)
+    assert (
+        "1 rôle hors de votre périmètre s'arrêtera avec ce changement. Pour le garder, il doit "
+        "être fait par un référent de cette application, ou par le correspondant."
+    ) in text_of(page)
     form = form_of(page)
     offered = {value for value, _, _ in form["structure"].options if value}
     assert offered == {"vitry", "ecoles"}
     form["structure"] = "ecoles"
     shown = form.submit().follow()
     assert "Léa NOËL est maintenant dans Vitry / Service des écoles." in text_of(shown)
+    assert "C'était déjà fait." in text_of(form.submit(status=303).follow())
+    form["checkbox"] = False
+    form.submit(status=409)
     (membership,) = scene.sheet(LEA).memberships
     assert membership.structure == "ecoles"
     assert [role.application for role in membership.roles] == ["bip"]
@@ -158,7 +165,8 @@ def test_a_person_changes_structure(scene: Scene) -> None:
 def test_nobody_moves_to_where_something_of_his_waits_in_the_bin(scene: Scene) -> None:
     """Ali of the payroll, removed from the schools a moment ago."""
     directory = scene.directory
-    directory.accounts.add(OPERATOR, Person(BOTH, "Noël", "Ali"), "ecoles", no_mail=True)
+    for structure in ("ecoles", "vitry"):
+        directory.accounts.add(OPERATOR, Person(BOTH, "Noël", "Ali"), structure, no_mail=True)
     directory.bin.delete(actor_of(scene), BOTH)
     directory.bin.restore_subject(OPERATOR, scene.people[BOTH], structure="paie")
     form = form_of(scene.get(BOTH, "/structure"))
@@ -167,10 +175,12 @@ def test_nobody_moves_to_where_something_of_his_waits_in_the_bin(scene: Scene) -
     (said,) = to_correct(page)
     assert "à la structure « Vitry / Service des écoles » a été supprimé le" in said
     assert form_of(page)["structure"].value == "ecoles"
-    line = page.click("Ouvrir la corbeille")
-    assert BOTH in text_of(line)
-    assert "Le rattachement à Vitry / Service des écoles" in text_of(line)
     assert {each.structure for each in scene.sheet(BOTH).memberships} == {"paie", "ivry"}
+    (restoring,) = (each for each in page.forms.values() if "subject_id" in each.fields)
+    back = restoring.submit("subject_id", status=303).follow()
+    assert "Le rattachement est rétabli : Vitry / Service des écoles." in text_of(back)
+    there = {each.structure for each in scene.sheet(BOTH).memberships}
+    assert there == {"paie", "ivry", "ecoles"}, "that one alone"
 
 
 def actor_of(scene: Scene) -> Actor:

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from webtest import TestResponse
 
 from directory import actors
 from directory.authorisation import OPERATOR, Actor
-from directory.models import Account
+from directory.models import Account, Membership
 from directory.services.accounts.changes import Person
 from directory.services.accounts.photos import Photos
 from directory.services.rights.administered import RoleRef
 from directory.services.rights.assignments import Grant
 from directory.services.rights.role_members import RoleMembers
+from idp.audit import AuditEvent
 from idp.context import Origin, acting
 from idp.mail import OUTBOX, MailState
 from tests.common.clock import START
@@ -116,8 +117,11 @@ class Scene(aia_scene.Scene):
 
     def found(self, **query: str) -> list[str]:
         """Whose rows are listed, of the two."""
-        mails = _column(self.get(LIST, params=query), "Adresse mail")
-        return [each for each in mails if each in {LOCKED, NEW}]
+        return [each for each in self.listed(**query) if each in {LOCKED, NEW}]
+
+    def listed(self, **query: str) -> list[str]:
+        """Whose rows are listed."""
+        return _column(self.get(LIST, params=query), "Adresse mail")
 
 
 @pytest.fixture(scope="module")
@@ -206,10 +210,25 @@ def test_what_he_confirmed_elsewhere_in_reach_tells_it_of_the_person(scene: Scen
     assert _row(scene.get(LIST), OWN) == ["actif", "mail non remis", "Jamais"]
     assert _row(scene.get(MEMBERS), OWN) == ["à confirmer"]
     assert scene.exported(EXPORTS[1], OWN) == ["à confirmer", "", "", ""]
-    assert OWN in _column(scene.get(LIST, params={"etat": "actif"}), "Adresse mail")
-    assert OWN not in _column(
-        scene.get(LIST, params={"etat": "actif", "structure": "paie"}), "Adresse mail"
-    )
+    here = {"structure": "paie"}
+    for narrowed in ({}, here, {"filtre": "paie"}):
+        for state in ("actif", "jamais connecté"):
+            assert OWN in scene.listed(etat=state, **narrowed)
+        assert OWN not in scene.listed(etat="verrouillé", **narrowed)
+    assert scene.listed(tri="activite", **here) == [OWN, LOCKED, NEW]
+    assert scene.listed(tri="-activite", **here) == [NEW, LOCKED, OWN]
+
+
+def test_of_himself_every_list_says_what_his_sheet_says(scene: Scene) -> None:
+    mail, here = "referent@demo.example", {"structure": "vitry", "etat": "actif"}
+    with scene.realm.services.db.unit_of_work() as session:
+        his = update(Membership).where(Membership.account_id == scene.referent.account_id)
+        session.execute(his.values(confirmed_at=None))
+    assert _states(scene.get(scene.of("referent")))[0] == "actif"
+    assert "actif" in _row(scene.get(LIST), mail)
+    assert scene.exported("/aia/structures/vitry/export", mail)[0] == "actif"
+    assert mail in scene.listed(**here)
+    assert mail in scene.listed(**here, tri="structure")
 
 
 def test_history_and_photo_wait_too(scene: Scene) -> None:
@@ -231,12 +250,34 @@ def test_the_bin_does_not_tell_it(scene: Scene) -> None:
     """The account goes by the will of those who have it; what waited for a word goes silently."""
     scene.directory.bin.delete(OPERATOR, LOCKED)
     scene.get(scene.of(LOCKED), status=404)
+    scene.get(scene.of(LOCKED, "/historique"), status=404)
     assert LOCKED not in scene.get(f"{USERS}/corbeille").text
     scene.directory.bin.restore(OPERATOR, LOCKED)
     scene.confirm()
     scene.directory.bin.delete(OPERATOR, LOCKED)
-    assert "dans la corbeille" in text_of(scene.get(scene.of(LOCKED)))
+    scene.realm.clock.advance(timedelta(seconds=1))
+    sheet = scene.get(scene.of(LOCKED))
+    assert "dans la corbeille" in text_of(sheet)
+    assert "mis le compte d'Ève LOIN à la corbeille" in text_of(sheet.click("Historique"))
     assert LOCKED in scene.get(f"{USERS}/corbeille").text
+
+
+def test_no_history_tells_what_becomes_of_it_before(scene: Scene) -> None:
+    """What waited goes and comes back with the account; the journal says it of the account."""
+    history, told = "/aia/structures/paie/historique", "rattaché Ève LOIN à une structure"
+    before = text_of(scene.get(history))
+    assert told in before
+    scene.directory.bin.delete(OPERATOR, LOCKED)
+    assert text_of(scene.get(history)) == before
+    scene.directory.bin.restore(OPERATOR, LOCKED)
+    assert text_of(scene.get(history)) == before
+    with scene.realm.services.db.reading() as session:
+        codes = ("account.deleted", "account.restored")
+        events = session.scalars(select(AuditEvent).where(AuditEvent.code.in_(codes))).all()
+    assert [each.parameters for each in events] == [{"along": ["paie"]}] * 2
+    scene.confirm()
+    scene.directory.bin.delete(OPERATOR, LOCKED)
+    assert "retiré Ève LOIN d'une structure" in text_of(scene.get(history))
 
 
 def test_the_correspondant_reads_all_of_it(scene: Scene) -> None:

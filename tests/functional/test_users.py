@@ -36,6 +36,11 @@ def menu(page: TestResponse, name: str) -> list[str]:
     return [each.get_text(strip=True) for each in line.select(".row-menu a")]
 
 
+def text_of_summary(page: TestResponse) -> str:
+    """What the folded form says."""
+    return " ".join(page.html.select_one(".criteria summary").text.split())
+
+
 def test_nobody_is_shown_until_everybody_is_asked_for(scene: Scene) -> None:
     page = scene.get(USERS)
     assert page.html.table is None
@@ -53,7 +58,15 @@ def test_criteria_filter_and_sort_are_the_servers(scene: Scene) -> None:
     found = form.submit()
     assert names(found) == ["NOËL Léa"]
     assert found.forms[0]["nom"].value == "noel", "what was asked stays in its field"
-    assert names(scene.get(USERS + "?role=bip:gest")) == ["NOËL Léa"]
+    folded = found.html.select_one(".criteria")
+    assert not folded.has_attr("open"), "what was found is in sight"
+    assert text_of_summary(found) == "Recherche par critères : Nom « noel »"
+    assert folded.form["action"].endswith("#" + found.html.select_one(".found:has(h2)")["id"])
+    assert "1 utilisateur trouvé" in text_of(found)
+    by_role = scene.get(USERS + "?role=bip:gest&seule=1")
+    assert names(by_role) == ["NOËL Léa"]
+    said = "Recherche par critères : Rôle « BIP, Gestionnaire », sans les sous-structures"
+    assert text_of_summary(by_role) == said
     assert names(scene.get(USERS + "?structure=vitry&seule=1")) == ["NOM Prénom"] * 4
     assert names(scene.get(USERS + "?etat=verrouill%C3%A9")) == []
     loaded = scene.get(EVERYBODY)
@@ -70,6 +83,11 @@ def test_criteria_filter_and_sort_are_the_servers(scene: Scene) -> None:
     assert turned.html.select_one("th[aria-sort]")["aria-sort"] == "descending"
     for wrong in ("?structure=ivry", "?structure=inconnue", "?role=net-cap:gest"):
         assert scene.get(USERS + wrong, status=404)
+
+
+def test_signs_without_a_letter_find_nobody(scene: Scene) -> None:
+    for asked in ("filtre='--", "nom=-", "prenom=%27"):
+        assert not scene.get(f"{EVERYBODY}&{asked}").html.select("tbody tr"), asked
 
 
 def test_a_structure_out_of_many_is_searched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +188,8 @@ def test_deleting_says_what_is_lost_and_can_be_taken_back(scene: Scene) -> None:
     assert first.text.strip() == "Désactiver Léa NOËL", "offered first; Enter does no harm"
     told = page.forms["suppression"].submit(None).follow()
     assert "Léa NOËL est supprimé. Pendant 20 jours" in text_of(told)
+    again = page.forms["suppression"].submit(None, status=303).follow()
+    assert "C'était déjà fait." in text_of(again)
     assert scene.state("lea") == "deleted"
     assert scene.get(scene.of("lea", "supprimer"), status=404)
     bin_page = scene.get(BIN)
@@ -181,6 +201,8 @@ def test_deleting_says_what_is_lost_and_can_be_taken_back(scene: Scene) -> None:
     )
     assert back.submit("subject_id", value=scene.people["lea"]).status_int == 303
     assert scene.state("lea") == "usable"
+    again = back.submit("subject_id", value=scene.people["lea"])
+    assert "C'était déjà fait." in text_of(again.follow())
     assert "La corbeille est vide" in text_of(scene.get(BIN))
 
 

@@ -86,7 +86,7 @@ def _turned(page: TestResponse) -> str:
 
 def test_of_one_person_a_confirmation_speaks_as_of_one(scene: Scene) -> None:
     for action, said in (
-        ("supprimer", ("Ses rattachements", "plutôt ce compte", "permet de le restaurer")),
+        ("supprimer", ("Ses rattachements", "plutôt ce compte", "permet de le rétablir")),
         ("verrouiller", ("Cette personne ne pourra plus", "Ses rôles")),
         ("renvoyer", ("Elle ne s'est jamais connectée",)),
     ):

@@ -7,7 +7,8 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services import build
-from idp.errors import DirectoryError
+from directory.services.removal.bin import Removal
+from idp.errors import AlreadyDone, DirectoryError
 from idp.request import Request
 from views.aia import creation_draft, inside
 from views.aia.actor import require_administrator
@@ -41,17 +42,29 @@ def restore(request: Request) -> Response:
     subject_id = request.POST.get("subject_id", "")
     structure = request.POST.get("structure") or None
     try:
-        removal = services.bin.restore_subject(actor, subject_id, structure=structure)
+        told = sentence(services.bin.restore_subject(actor, subject_id, structure=structure))
+    except AlreadyDone as error:
+        told = error.public
     except DirectoryError as error:
         toast(request, error.public, wrong=True)
         return see_other(request, path=back(request))
     creation_draft.end(request, request.POST.get("dossier", ""))
-    what = "Le compte est restauré" if removal.account else "Le rattachement est rétabli"
-    told = f"{what} : {', '.join(removal.structures)}."
-    if removal.waits:
-        told += " Il aura effet quand cette personne l'aura confirmé, à sa prochaine connexion."
     toast(request, told)
     return see_other(request, path=request.route_path("aia_user", subject_id=subject_id))
+
+
+def sentence(removal: Removal) -> str:
+    """What came back, and what of it has no effect yet."""
+    several = len(removal.structures) > 1
+    what = "Les rattachements sont rétablis" if several else "Le rattachement est rétabli"
+    told = f"{'Le compte est rétabli' if removal.account else what} : "
+    told += f"{', '.join(removal.structures)}."
+    if not removal.waiting:
+        return told
+    if several or removal.account:
+        which = ", ".join(removal.waiting)
+        return f"{told} À confirmer par cette personne, à sa prochaine connexion : {which}."
+    return f"{told} Il aura effet quand cette personne l'aura confirmé, à sa prochaine connexion."
 
 
 def includeme(config: Configurator) -> None:

@@ -59,7 +59,7 @@ def show(request: Request) -> Response:
     if wanted == DONE:
         return _result(request, draft) if draft is not None and draft.done else _go(request, None)
     if wanted == "":
-        return _first(request, None, unfinished=_unfinished(draft))
+        return _first(request, None, unfinished=_unfinished(draft, ""))
     if draft is None or draft.done or wanted not in _PAGES:
         return _go(request, None)
     if int(wanted) > draft.furthest:
@@ -72,18 +72,19 @@ def submit(request: Request) -> Response:
     require_administrator(request)
     if "adresse" in request.POST:
         return _check(request)
-    draft = drafts.find(request)
-    if draft is None or request.POST.get("dossier") != draft.key:
+    now, named = drafts.find(request), request.POST.get("dossier")
+    draft = next((one for one in now.both if one.key == named), None) if now is not None else None
+    if draft is None:
         toast(request, OUTDATED, wrong=True)
-        return _go(request, draft.furthest if draft is not None and not draft.done else None)
+        return _go(request, now.furthest if now is not None and not now.done else None)
     if draft.done:
         return _go(request, DONE)
     if "abandonner" in request.POST:
-        drafts.forget(request)
+        drafts.end(request, draft.key)
         return _go(request, None)
     step = request.GET.get("etape", "1")
-    if step not in _FORMS or int(step) > draft.furthest:
-        return _go(request, draft.furthest)
+    if "reprendre" in request.POST or step not in _FORMS or int(step) > draft.furthest:
+        return _go(request, drafts.keep(request, draft).furthest)
     return _FORMS[step](request, draft)
 
 
@@ -106,7 +107,7 @@ def _first(
         draft,
         form=form or _address_form(request, draft),
         untold=untold,
-        unfinished=unfinished,
+        unfinished=draft.waiting if draft is not None else unfinished,
         binned=_creation(request).restorable(actor, draft.mail) if draft and known else (),
     )
 
@@ -118,12 +119,12 @@ def _address_form(request: Request, draft: Draft | None) -> Form:
         action=_path(request, FIRST),
         button="Vérifier l'adresse mail",
         name="verifier",
-        initial={"adresse": draft.mail} if draft is not None else None,
+        initial={"adresse": draft.mail, "dossier": draft.key} if draft is not None else None,
     )
 
 
 def _check(request: Request) -> Response:
-    before = drafts.find(request)
+    before, key = drafts.find(request), request.POST.get("dossier", "")
     form = _address_form(request, None)
 
     def go_on(values: Values) -> Response:
@@ -133,10 +134,13 @@ def _check(request: Request) -> Response:
             refused = FormRefused.because(error)
             refused.field = "adresse"
             raise refused from error
-        drafts.keep(request, drafts.begun(check, before))
+        drafts.keep(request, drafts.begun(check, before, key))
         return see_other(request, path=f"{_path(request, FIRST)}#resultat")
 
-    return handle_form_submission(request, form, go_on, lambda: _first(request, None, form=form))
+    def failed() -> Response:
+        return _first(request, None, form=form, unfinished=_unfinished(before, key))
+
+    return handle_form_submission(request, form, go_on, failed)
 
 
 def _settle(request: Request, draft: Draft) -> Response:
@@ -147,7 +151,7 @@ def _settle(request: Request, draft: Draft) -> Response:
         response = _first(request, draft, untold=True)
         response.status = 400
         return response
-    return _next(request, drafts.keep(request, replace(draft, passed=True)), PERSON)
+    return _next(request, drafts.settle(request, draft), PERSON)
 
 
 # --- (2) the person ----------------------------------------------------------------------------
@@ -343,9 +347,10 @@ def _full_name(draft: Draft) -> str:
     return full_name(said.get("prenom", ""), said.get("nom", "")).strip()
 
 
-def _unfinished(draft: Draft | None) -> Draft | None:
-    """What may be taken up again."""
-    return draft if draft is not None and draft.passed and not draft.done else None
+def _unfinished(draft: Draft | None, key: str) -> Draft | None:
+    """What may be taken up again, other than the creation ``key`` whose form is shown."""
+    found = draft.both if draft is not None else ()
+    return next((one for one in found if one.key != key and one.unfinished), None)
 
 
 def _next(request: Request, draft: Draft, step: int, *, insist: bool = False) -> Response:

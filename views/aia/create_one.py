@@ -4,8 +4,10 @@ The same check of the address: what it says of a known one is told first, then t
 Of two presses the slower one arrives at what the faster one did.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from secrets import token_urlsafe
 
 from pyramid.config import Configurator
@@ -19,7 +21,15 @@ from idp.errors import DirectoryError, NotAllowed, StaleEdit
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
-from views.aia.creation_person import TYPED, as_text, as_typed, person_of, structure_choices, typed
+from views.aia.creation_person import (
+    SEARCHED,
+    TYPED,
+    as_text,
+    as_typed,
+    person_of,
+    structure_choices,
+    typed,
+)
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
 from views.person import signed_in
 from views.schemas.creation import PERSONAL, one_page_schema
@@ -30,6 +40,8 @@ MADE = "/aia/utilisateurs/ajouter#fait"
 """Names, among the drafts of a person, what his last form made; no form is posted there."""
 MOMENT = timedelta(minutes=1)
 """How long after the first press another one is the same order."""
+UNWRITTEN = {"vu", "personnelle", SEARCHED}
+"""Fields that lead to an order and are no part of it."""
 
 NOTHING = "Rien n'est enregistré."
 TELL = "Rien n'est encore enregistré : si c'est bien la personne à ajouter, choisissez « Ajouter »."
@@ -136,8 +148,10 @@ def _order(request: Request, values: Values, told: list[AddressCheck]) -> Respon
 
 
 def _named(values: Values) -> str:
-    """This form, with what it is about: sent again with another address it is another order."""
-    return f"{values['dossier']} {str(values['adresse']).strip().casefold()}"
+    """This form with all that it says: with anything else in it, it is another order."""
+    said = {name: as_text(value) for name, value in values.items() if name not in UNWRITTEN}
+    said["adresse"] = said["adresse"].strip().casefold()
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _arrive(request: Request, made: dict[str, str]) -> Response:

@@ -1,11 +1,14 @@
 """What a *Créer un utilisateur* holds so far: kept on the server, one for each person.
 
 Each of its pages says of which creation it is (``key``): a page of an older one changes nothing.
+Whoever checks the address of somebody else begins with nothing said; what he left half done waits
+behind that check, to be taken up again, until he goes on with the other person.
 """
 
 import json
 from dataclasses import asdict, dataclass, field, replace
 from secrets import token_urlsafe
+from typing import Any
 
 from directory.services.accounts.creation import AddressCheck, Found
 from directory.services.rights.administered import RoleRef
@@ -24,7 +27,7 @@ class Draft:
 
     ``person`` are the fields of the second step by their names in the form; ``structure_path`` its
     structure in words; ``role_labels`` application and role in words. ``done``: the subject id of
-    whom it created.
+    whom it created; ``waiting``: another one, left half done, while this is but a checked address.
     """
 
     key: str
@@ -41,6 +44,17 @@ class Draft:
     role_labels: tuple[tuple[str, str], ...] = ()
     done: str = ""
     confirmed: bool = True
+    waiting: "Draft | None" = None
+
+    @property
+    def both(self) -> "tuple[Draft, ...]":
+        """This one, and the one that waits."""
+        return (self,) if self.waiting is None else (self, self.waiting)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something to take up again."""
+        return not self.done and (self.passed or bool(self.person))
 
     @property
     def known(self) -> bool:
@@ -67,9 +81,15 @@ class Draft:
         return tuple(RoleRef(*each.split(":", 1)) for each in self.roles or ())
 
 
-def begun(check: AddressCheck, before: Draft | None) -> Draft:
-    """A creation with this address; what was said of the person by ``before`` stays."""
-    said = before if before is not None and not before.done else None
+def begun(check: AddressCheck, before: Draft | None, key: str) -> Draft:
+    """A creation with this address, checked in a form of the creation ``key``; empty: of none.
+
+    What was said stays where the address is that one's, or where its own form corrects it. Anything
+    else begins with nothing.
+    """
+    found = () if before is None or before.done else before.both
+    same = [one for one in found if one.mail.casefold() == check.mail.casefold()]
+    said = next(iter((*same, *(one for one in found if one.key == key))), None)
     return Draft(
         key=token_urlsafe(12),
         mail=check.mail,
@@ -82,6 +102,7 @@ def begun(check: AddressCheck, before: Draft | None) -> Draft:
         structure_path=said.structure_path if said else "",
         roles=said.roles if said else None,
         role_labels=said.role_labels if said else (),
+        waiting=next((one for one in found if one is not said and one.unfinished), None),
     )
 
 
@@ -90,15 +111,7 @@ def find(request: Request) -> Draft | None:
     kept = request.services.drafts.find(signed_in(request).subject.id, ADDRESS)
     if kept is None:
         return None
-    values = json.loads(kept["etat"])
-    draft = Draft(**values)
-    return replace(
-        draft,
-        found=Found(draft.found),
-        places=_pairs(draft.places),
-        roles=None if draft.roles is None else tuple(draft.roles),
-        role_labels=_pairs(draft.role_labels),
-    )
+    return _read(json.loads(kept["etat"]))
 
 
 def keep(request: Request, draft: Draft) -> Draft:
@@ -108,16 +121,42 @@ def keep(request: Request, draft: Draft) -> Draft:
     return draft
 
 
-def forget(request: Request) -> None:
-    """Begin anew."""
-    request.services.drafts.forget(signed_in(request).subject.id, ADDRESS)
+def settle(request: Request, draft: Draft) -> Draft:
+    """Go on with this address; what waited is forgotten, as its page said."""
+    if draft.waiting is not None:
+        _forget_typed(request)
+    return keep(request, replace(draft, passed=True, waiting=None))
 
 
 def end(request: Request, key: str) -> None:
-    """Begin anew, if it is this one: a page that was left open ends none that came after it."""
+    """End this one: a page that was left open ends none that came after it; what waits is kept."""
     draft = find(request) if key else None
-    if draft is not None and draft.key == key:
-        forget(request)
+    if draft is None or key not in {one.key for one in draft.both}:
+        return
+    for other in draft.both:
+        if other.key != key:
+            keep(request, replace(other, waiting=None))
+            return
+    request.services.drafts.forget(signed_in(request).subject.id, ADDRESS)
+    _forget_typed(request)
+
+
+def _forget_typed(request: Request) -> None:
+    """What of somebody else was typed in the second step when the session ended."""
+    form = request.route_path("aia_user_new", _query={"etape": str(PERSON)})
+    request.services.drafts.forget(signed_in(request).subject.id, form)
+
+
+def _read(values: dict[str, Any]) -> Draft:
+    draft, waiting = Draft(**values), values.get("waiting")
+    return replace(
+        draft,
+        found=Found(draft.found),
+        places=_pairs(draft.places),
+        roles=None if draft.roles is None else tuple(draft.roles),
+        role_labels=_pairs(draft.role_labels),
+        waiting=_read(waiting) if waiting else None,
+    )
 
 
 def _pairs(values: object) -> tuple[tuple[str, str], ...]:

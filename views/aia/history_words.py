@@ -29,10 +29,10 @@ SENTENCES: Mapping[str, str] = {
     "account.photo-removed": "supprimé la photo {of_person}",
     "account.renamed": "modifié le nom {of_person}",
     "account.reset-asked": "envoyé à {person} un mail pour choisir un nouveau mot de passe",
-    "account.restored": "sorti le compte {of_person} de la corbeille",
+    "account.restored": "rétabli le compte {of_person}",
     "account.unlocked": "déverrouillé le compte {of_person}",
     "account.validity-changed": "modifié les dates de validité du compte {of_person}",
-    "assignment.dates-changed": "modifié les dates du rôle {role} {of_application} de {person}",
+    "assignment.dates-changed": "modifié les dates du rôle {role} {of_application} {of_person}",
     "assignment.granted": "donné le rôle {role} {of_application} à {person}",
     "assignment.withdrawn": "retiré le rôle {role} {of_application} à {person}",
     "export.finished": "exporté {lines}",
@@ -76,7 +76,7 @@ _WHOLE: Mapping[str, str] = {
     "membership.dates-changed": "Dates",
     "membership.left": "Structure",
     "membership.moved": "Structure",
-    "structure.renamed": "Libellé",
+    "structure.renamed": "Nom",
     "structure.siret-changed": "SIRET",
 }
 """What ``before`` and ``after`` hold where they hold one thing alone."""

@@ -11,7 +11,7 @@ from directory.authorisation import Actor
 from directory.services import DirectoryServices, build
 from directory.services.bulk.prospects import OnePerson
 from directory.services.bulk.sheets import Action, Outcome, Prospect
-from idp.errors import DirectoryError, NotAllowed, StaleEdit
+from idp.errors import AlreadyDone, DirectoryError, NotAllowed, NotFound, StaleEdit
 from idp.names import full_name, of
 from idp.request import Request
 from views.aia import View, inside
@@ -120,6 +120,24 @@ def ask_delete(request: Request) -> Response:
 
 def delete(request: Request) -> Response:
     """Delete, or deactivate instead."""
+    try:
+        return _delete(request)
+    except NotFound:
+        if DEACTIVATE in request.POST:
+            raise
+    actor, subject_id = require_administrator(request), request.matchdict["subject_id"]
+    build(request.services.core).bin.require_deleted(actor, subject_id)
+    toast(request, AlreadyDone.public_text)
+    gone = request.route_path("aia_user", subject_id=subject_id)
+    return see_other(request, path=back(request, gone=gone))
+
+
+def _delete(request: Request) -> Response:
+    """The same for somebody who is there.
+
+    Raises:
+        NotFound: he is not, or not any more.
+    """
     actor, services = require_administrator(request), build(request.services.core)
     one = _person(request, Action.DELETE)
     name, mail = name_of(one.prospect), one.prospect.mail
@@ -136,6 +154,8 @@ def delete(request: Request) -> Response:
     except StaleEdit as error:
         now = _person(request, Action.DELETE)
         return _delete_page(request, now, error=CHANGED, status=error.http_status)
+    except NotFound:
+        raise
     except (DirectoryError, NotAllowed) as error:
         return _delete_page(request, one, error=_why(error), status=409)
     toast(request, told)
@@ -165,7 +185,7 @@ def _deactivated(name: str, structures: tuple[str, ...]) -> str:
 
 def _deleted(name: str, structures: tuple[str, ...], *, account: bool) -> str:
     if account:
-        return f"{name} est supprimé. Pendant 20 jours, la corbeille permet de le restaurer."
+        return f"{name} est supprimé. Pendant 20 jours, la corbeille permet de le rétablir."
     return (
         f"{name} n'est plus rattaché à {', '.join(structures)}. Pendant 20 jours, la corbeille "
         "permet de le rétablir."

@@ -20,7 +20,7 @@ from idp.errors import DirectoryError
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
-from views.aia.applications import choose, ref_of, role_path
+from views.aia.applications import choose, in_days, ref_of, role_path
 from views.aia.listing import CURSOR, FILTER, LONGEST, LONGEST_CURSOR, SIZE, SIZES, SORT, USUAL_SIZE
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
 from views.schemas.roles import BEGINS, ENDS, MAX_ID, dates_schema
@@ -83,28 +83,33 @@ def submit(request: Request) -> Response:
 
 def _assign(request: Request, asked: Asked, values: Values, reasons: list[str]) -> Response:
     zone = request.configuration.organization.time_zone
-    begins, ends = values[BEGINS], values[ENDS]
+    begins = days.moved_begin(None, values[BEGINS], zone)  # type: ignore[arg-type]
+    ends = days.moved_end(None, values[ENDS], zone)  # type: ignore[arg-type]
     try:
         done = RoleMembers(request.services.core).assign(
             require_administrator(request),
             ref_of(request),
             asked.ticked,
-            valid_from=days.moved_begin(None, begins, zone),  # type: ignore[arg-type]
-            valid_until=days.moved_end(None, ends, zone),  # type: ignore[arg-type]
+            valid_from=begins,
+            valid_until=ends,
         )
     except NobodyAssigned as error:
         reasons.extend(error.reasons)
         raise FormRefused.because(error) from error
     except DirectoryError as error:
         raise FormRefused.because(error) from error
-    for sentence in sentences(done):
+    for sentence in sentences(done, in_days(begins, ends, request.services.clock.now(), zone)):
         toast(request, sentence)
     return see_other(request, path=role_path(request, charger="oui"))
 
 
-def sentences(done: Assigned) -> tuple[str, ...]:
-    """What is told of an assignment, the most important last: it stays when there are many."""
+def sentences(done: Assigned, when: str = "") -> tuple[str, ...]:
+    """What is told of an assignment, the most important last: it stays when there are many.
+
+    ``when``: from when to when it is given, in words; empty without dates.
+    """
     role = f"au rôle {done.role} de l'application {done.application}"
+    role += f", {when}" if when else ""
     told = []
     if done.oneself:
         told.append(
@@ -116,6 +121,8 @@ def sentences(done: Assigned) -> tuple[str, ...]:
         notes.append(f"De même pour {len(done.waiting) - NAMED} autres : la liste dit leur état.")
     if done.already:
         notes.append(f"Déjà affecté, inchangé : {_names(done.already)}.")
+    if done.to_come:
+        notes.append("Pour un début plus tôt, choisissez « Modifier les dates » dans la liste.")
     if notes:
         told.append(" ".join(("Pas encore d'effet :" if done.waiting else "", *notes)).strip())
     if len(done.names) == 1:

@@ -10,7 +10,7 @@ from pyramid.response import Response
 from directory.services import days
 from directory.services.rights.reassignment import Reassignment, ReassignmentSheet
 from directory.services.rights.role_members import RoleMember, RoleMembers
-from idp.errors import ConvergencesError, DirectoryError, StaleEdit
+from idp.errors import AlreadyDone, ConvergencesError, DirectoryError, StaleEdit
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
@@ -50,8 +50,8 @@ def _withdraw(request: Request, membership_id: str) -> Response:
     actor = require_administrator(request)
     try:
         was = RoleMembers(request.services.core).withdraw(actor, ref_of(request), membership_id)
-    except StaleEdit as error:
-        return _overtaken(request, error)
+    except AlreadyDone as error:
+        return _done_already(request, error)
     toast(
         request,
         f"L'utilisateur {was.name} a été désaffecté du rôle {was.role} de l'application "
@@ -90,8 +90,9 @@ def reassign(request: Request) -> Response:
     """Give the other role instead."""
     try:
         sheet = _sheet(request, request.POST.get(MEMBER, ""))
-    except StaleEdit as error:
-        return _overtaken(request, error)
+    except StaleEdit:
+        names = (MEMBER, "nouveau", "version")
+        return _reassign(request, {name: request.POST.get(name, "") for name in names})
     form = _other_form(request, sheet)
     return handle_form_submission(
         request,
@@ -111,6 +112,8 @@ def _reassign(request: Request, values: Values) -> Response:
             str(values["nouveau"]),
             version=str(values["version"]),
         )
+    except AlreadyDone as error:
+        return _done_already(request, error)
     except StaleEdit as error:
         return _overtaken(request, error)
     except DirectoryError as error:
@@ -183,10 +186,7 @@ def _change_dates(request: Request, member: RoleMember, values: Values) -> Respo
             version=str(values["version"]),
         )
     except StaleEdit as error:
-        form = _dates_form(request, member, typed={BEGINS: begins, ENDS: ends})
-        response = _dates_page(request, member, form, stale=True)
-        response.status = error.http_status
-        return response
+        return _dates_overtaken(request, member.membership_id, values, error)
     except DirectoryError as error:
         raise FormRefused.because(error) from error
     when = _in_days(request, now_is) or "sans date de fin"
@@ -196,6 +196,20 @@ def _change_dates(request: Request, member: RoleMember, values: Values) -> Respo
         f"{now_is.application} sont enregistrées : {when}.",
     )
     return _back(request)
+
+
+def _dates_overtaken(
+    request: Request, membership_id: str, values: Values, error: StaleEdit
+) -> Response:
+    """What is recorded is read again: it changed after this request had read it, perhaps."""
+    try:
+        member = _read(request, membership_id)
+    except StaleEdit as withdrawn:
+        return _overtaken(request, withdrawn)
+    form = _dates_form(request, member, typed={name: values[name] for name in (BEGINS, ENDS)})
+    response = _dates_page(request, member, form, stale=True)
+    response.status = error.http_status
+    return response
 
 
 def _dates_form(request: Request, member: RoleMember, typed: Values | None = None) -> Form:
@@ -247,6 +261,12 @@ def _overtaken(request: Request, error: ConvergencesError) -> Response:
     response = _render(request, "role_overtaken", text=error.public)
     response.status = error.http_status
     return response
+
+
+def _done_already(request: Request, error: AlreadyDone) -> Response:
+    """A second press, or somebody did the same: where the first led."""
+    toast(request, error.public)
+    return _back(request)
 
 
 def _back(request: Request) -> Response:

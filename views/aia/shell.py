@@ -79,7 +79,7 @@ def shell(request: Request) -> Shell:
     waiting = 0
     if actor is not None:
         mine = request.services.self_service.access_requests
-        waiting = mine.waiting(actor.subject_id)
+        waiting = mine.waiting(actor.subject_id) or 0
         entries = (*MAIN, replace(REQUESTS, count=waiting), BIN)
         if actor.central:
             entries = (*entries, MAILS)

@@ -5,7 +5,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services.accounts.address_change import AddressChanges, AddressPlan, GenericAddress
-from idp.errors import AlreadyExists, DirectoryError, StaleEdit
+from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, StaleEdit
 from idp.identity import known_by_address
 from idp.names import of
 from idp.request import Request
@@ -57,6 +57,9 @@ def _change(request: Request, plan: AddressPlan, values: Values) -> Response:
         form = _form(request, plan, generic=True, typed=values)
         refuse(form, FormRefused(error.public + " Si c'est voulu, cochez la case."))
         return _page(request, plan, form, status=error.http_status)
+    except AlreadyDone as error:
+        toast(request, error.public)
+        return see_other(request, path=path_of(request, sheet))
     except StaleEdit as error:
         return _stale(request, values, error)
     except AlreadyExists as error:
@@ -68,12 +71,12 @@ def _change(request: Request, plan: AddressPlan, values: Values) -> Response:
 
 
 def _stale(request: Request, values: Values, error: StaleEdit) -> Response:
-    """Somebody else changed it: his is shown, with what was typed."""
+    """It was changed meanwhile: it is shown as it is, with what was typed."""
     plan = _plan(request)
     typed: Values = {"adresse": values["adresse"], "ancienne": plan.person.sheet.mail}
     form = _form(request, plan, typed=typed)
     overtaken = (
-        f"Quelqu'un d'autre a changé l'adresse pendant votre saisie : c'est maintenant "
+        f"L'adresse a changé entre-temps : c'est maintenant "
         f"{plan.person.sheet.mail}. La vôtre, {values['adresse']}, n'est pas enregistrée. Pour la "
         "garder, choisissez « Changer l'adresse » de nouveau."
     )

@@ -14,8 +14,8 @@ from directory.services.accounts.edit_values import (
     Values,
 )
 from directory.services.accounts.edits import Edits
-from idp.errors import DirectoryError, StaleEdit
-from idp.names import of
+from idp.errors import AlreadyDone, DirectoryError, StaleEdit
+from idp.names import full_name, of
 from idp.request import Request
 from views import forms
 from views.aia import inside
@@ -63,11 +63,15 @@ def _save(request: Request, editable: Editable, values: forms.Values) -> Respons
         changed = Edits(request.services.core).save(
             require_administrator(request), sheet.subject_id, typed, version, reset_password=reset
         )
+    except AlreadyDone as error:
+        toast(request, error.public)
+        return see_other(request, path=path_of(request, sheet))
     except StaleEdit as error:
         return _stale(request, typed, version, error)
     except DirectoryError as error:
         raise FormRefused.because(error) from error
-    name = name_of(sheet)
+    account = typed.account
+    name = full_name(account.given_name, account.sn) if account else name_of(sheet)
     told = f"Les informations {of(name)} sont enregistrées." if changed else "Rien n'a changé."
     toast(request, told + (" Un mail lui est envoyé pour son mot de passe." if reset else ""))
     return see_other(request, path=path_of(request, sheet))

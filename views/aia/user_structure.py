@@ -9,7 +9,7 @@ from pyramid.response import Response
 from directory.services.accounts.sheets import MembershipSheet, PersonSheet
 from directory.services.memberships.move import Move, MovePlan, Moves, role_names
 from directory.services.removal.binned import BinnedMembership, MembershipInBin
-from idp.errors import DirectoryError, NotAllowed, StaleEdit
+from idp.errors import AlreadyDone, DirectoryError, NotAllowed, StaleEdit
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
@@ -67,6 +67,9 @@ def _move(request: Request, plan: MovePlan, values: Values) -> Response:
         moved = Moves(request.services.core).run(
             require_administrator(request), sheet.subject_id, plan.membership.id, wanted
         )
+    except AlreadyDone as error:
+        toast(request, error.public)
+        return see_other(request, path=path_of(request, sheet))
     except StaleEdit as error:
         now = _plan(request, plan.membership.id)
         typed: Values = {"structure": wanted.structure, "roles": set(keep)}

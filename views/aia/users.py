@@ -88,6 +88,7 @@ def page(request: Request) -> Response:
     wanted = listing(request, Sort, path=request.route_path("aia_users"), kept=KEPT)
     criteria = criteria_of(request.GET)
     part = wants_fragment(request)  # of a list that is shown
+    choices = None if part else _choices(request, actor)
     searched, looking = criteria != Criteria(text=criteria.text), LOOK in request.GET
     values: dict[str, object] = {
         "list": wanted,
@@ -95,7 +96,8 @@ def page(request: Request) -> Response:
         "role": request.GET.get("role", ""),
         "alone": not criteria.below,
         "searched": searched,
-        "choices": None if part else _choices(request, actor),
+        "choices": choices,
+        "said": _in_words(criteria, choices) if choices else (),
         "searched_structure": request.GET.get(SEARCHED, "")[:LONGEST],
         "looking": looking,
         "page": None,
@@ -135,6 +137,27 @@ def _choices(request: Request, actor: Actor) -> Choices:
         ),
         states=tuple(State),
     )
+
+
+def _in_words(criteria: Criteria, choices: Choices) -> tuple[str, ...]:
+    """What was searched for, as the folded form says it: ``Nom « moreau »``."""
+    places = {each.code: each.label for each in choices.structures.lines}
+    roles = {
+        (code, role): f"{label}, {named}" if named else label
+        for code, label, each in choices.roles
+        for role, named in (("", ""), *each)
+    }
+    words = (
+        ("Nom", criteria.sn),
+        ("Prénom", criteria.given_name),
+        ("Adresse mail", criteria.mail),
+        ("Identifiant applicatif", criteria.identifier),
+        ("Structure", places.get(criteria.structure, "")),
+        ("Rôle", roles.get((criteria.application, criteria.role), "")),
+        ("État", criteria.state),
+    )
+    said = tuple(f"{label} « {value} »" for label, value in words if value)
+    return said if criteria.below else (*said, "sans les sous-structures")
 
 
 def _menus(

@@ -1,6 +1,6 @@
 """The portal: what this person may open, what he asked for, and whom to ask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pyramid.config import Configurator
@@ -45,6 +45,10 @@ AIA = Tile(
     description="Votre fiche, vos structures et vos rôles.",
     icon="aia",
 )
+AIA_ADMINISTERED = replace(
+    AIA, description="Créez et gérez les comptes et les rôles de vos collègues."
+)
+"""For who administers something there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,9 @@ def home(request: Request) -> dict[str, object]:
         tiles, services.audit.tally("sign-on.success", subject.id, since=since)
     )
     search = request.GET.get("recherche", "").strip()[:100] if len(tiles) >= SEARCH_FROM else ""
-    shown = [_shown(request, tile, search) for tile in (*ordered, AIA)]
+    waiting = mine.waiting(subject.id)
+    aia = AIA if waiting is None else AIA_ADMINISTERED
+    shown = [_shown(request, tile, search) for tile in (*ordered, aia)]
     return {
         "tiles": shown[:-1],
         "aia": shown[-1],
@@ -91,7 +97,7 @@ def home(request: Request) -> dict[str, object]:
         "found": sum(each.found for each in shown),
         "referents": services.directory.referents(subject.id),
         "requests": mine.own(subject.id),
-        "waiting": mine.waiting(subject.id),
+        "waiting": waiting,
         "added": services.self_service.confirmations.waiting(subject.id),
         "wanted": _wanted(request),
         "centre_notices_shown": on_portal(request, {tile.code for tile in tiles}),

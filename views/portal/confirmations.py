@@ -16,6 +16,7 @@ from idp.errors import (
     AlreadyAnswered,
     DirectoryError,
     NotFound,
+    StaleEdit,
     UnknownEndpoint,
     UnknownServiceProvider,
 )
@@ -98,7 +99,7 @@ def confirm(request: Request) -> Response:
     """Its roles take effect at once."""
     service, subject = request.services.self_service.confirmations, signed_in(request).subject
     try:
-        done = service.confirm(subject.id, _named(request))
+        done = service.confirm(subject.id, _named(request), version=_version(request))
     except DirectoryError as error:
         return _too_late(request, error)
     toasts.toast(request, _confirmed(done))
@@ -119,7 +120,7 @@ def refuse(request: Request) -> Response:
     """It ends, and a référent of that structure is told."""
     service, subject = request.services.self_service.confirmations, signed_in(request).subject
     try:
-        done = service.refuse(subject.id, _named(request))
+        done = service.refuse(subject.id, _named(request), version=_version(request))
     except DirectoryError as error:
         return _too_late(request, error)
     toasts.toast(
@@ -143,20 +144,25 @@ def _confirmed(done: WaitingMembership) -> str:
 
 
 def _too_late(request: Request, error: DirectoryError) -> Response:
-    """Not his, answered in another tab, withdrawn meanwhile: the page shows what is left.
+    """Not his, answered in another tab, withdrawn or moved meanwhile: the page shows what waits.
 
     Raises:
         DirectoryError: anything else.
     """
-    if not isinstance(error, NotFound | AlreadyAnswered):
+    if not isinstance(error, NotFound | AlreadyAnswered | StaleEdit):
         raise error
     logger.info("confirmation.too-late", cause=error.cause)
-    toasts.toast(request, error.public, wrong=isinstance(error, NotFound))
+    toasts.toast(request, error.public, wrong=not isinstance(error, AlreadyAnswered))
     return _back(request)
 
 
 def _named(request: Request) -> str:
     return str(request.POST.get("rattachement", ""))[:_LONGEST]
+
+
+def _version(request: Request) -> str:
+    """What he read of the one that he answers."""
+    return str(request.POST.get("version", ""))[:_LONGEST]
 
 
 def _waiting(request: Request) -> tuple[WaitingMembership, ...]:

@@ -91,8 +91,9 @@ def key(application: str, role: str) -> str:
 
 
 def address_schema() -> colander.MappingSchema:
-    """The first step."""
+    """The first step; ``dossier``: the creation whose address is corrected, empty for a new one."""
     schema = colander.MappingSchema()
+    schema.add(hidden_node("dossier", MAX_KEY))
     schema.add(_address())
     return schema
 

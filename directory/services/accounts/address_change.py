@@ -33,7 +33,7 @@ from directory.services.own.password_mails import PasswordMails
 from directory.services.texts import clean_mail, generic_warning, is_generic, require_deliverable
 from directory.validity import ADDRESS_CHANGE, why_unusable
 from idp.context import origin
-from idp.errors import AlreadyExists, DirectoryError, NotAllowed, StaleEdit
+from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, NotAllowed, StaleEdit
 from idp.purge import delete_in_chunks
 from idp.sessions.tokens import hashed, new_token
 
@@ -92,7 +92,8 @@ class AddressChanges:
 
         Raises:
             NotFound, NotAllowed: as :meth:`plan`.
-            StaleEdit: somebody replaced it meanwhile.
+            AlreadyDone: it was replaced by this one meanwhile.
+            StaleEdit: it was replaced by another meanwhile.
             GenericAddress: it looks like a desk's, and that was not accepted.
             AlreadyExists: it is another account's, in the bin or not, or reserved.
             TooMany: he tried too many addresses, here or in creating people.
@@ -105,6 +106,8 @@ class AddressChanges:
             now = self._core.clock.now()
             target = account_target(session, account, now)
             require(actor, Permission.CHANGE_ADDRESS, target)
+            if account.mail != shown and account.mail_key == mail_key(mail):
+                raise AlreadyDone(f"the address of account {account.id} is that one")
             if account.mail != shown:
                 raise StaleEdit(f"the address of account {account.id} changed since it was shown")
             new = self._checked(session, actor, account, mail, accept_generic=accept_generic)

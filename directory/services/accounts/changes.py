@@ -22,12 +22,11 @@ from directory.search import mail_key
 from directory.services.accounts import state as account_state
 from directory.services.accounts.password import policy_for, policy_of, store, tell_changed
 from directory.services.accounts.reserved import require_free
-from directory.services.accounts.returning import known_account, out_of_bin
+from directory.services.accounts.returning import known_account
 from directory.services.accounts.sheets import AccountSheet, sheet
 from directory.services.lookup import (
     account_by_mail,
     account_target,
-    any_account_by_mail,
     structure_by_code,
 )
 from directory.services.memberships.changes import (
@@ -38,7 +37,6 @@ from directory.services.memberships.changes import (
     tell_added,
 )
 from directory.services.removal.bin import purge_account
-from directory.services.removal.binned import BIN_PERIOD
 from directory.services.texts import (
     clean_mail,
     clean_text,
@@ -113,8 +111,7 @@ class Accounts:
             InBin: the account is in the bin, from which the actor may restore it.
             AlreadyExists: the account is already in this structure, or the address is reserved.
             MembershipInBin: it was until less than 20 days ago.
-            DirectoryError: a text or the password is wrong, or the address is generic and that
-                was not accepted.
+            DirectoryError: a text or the password is wrong, or a generic address not accepted.
         """
         hashed = None
         if password is not None:
@@ -233,7 +230,8 @@ class Accounts:
         where = structure_by_code(session, structure)
         require(actor, Permission.CREATE_ACCOUNT, StructureTarget(where.path))
         mail = clean_mail(person.mail)
-        account = known_account(session, actor, mail, self._core.clock.now(), lock=lock)
+        found = known_account(session, actor, mail, self._core.clock.now(), lock=lock)
+        account = found if found is not None and found.deleted_at is None else None
         if account is None:
             require_deliverable(mail)
             require_free(self._core, session, actor, mail)
@@ -242,19 +240,24 @@ class Accounts:
         generic = is_generic(mail)
         if generic and not accept_generic:
             raise DirectoryError(f"generic address {mail}", public=generic_warning(mail))
-        return _Plan(where, account, mail, generic)
+        former = found if account is None else None
+        return _Plan(where, account, former, mail, generic)
 
     def _create(self, session: Session, actor: Actor, person: Person, plan: "_Plan") -> Account:
         mail, now = plan.mail, self._core.clock.now()
         sn = clean_text(person.sn, "Nom", 100)
         given_name = clean_text(person.given_name, "Prénom", 100)
-        stale = any_account_by_mail(session, mail)
-        if stale is not None and stale.deleted_at and stale.deleted_at + BIN_PERIOD <= now:
-            purge_account(self._core, session, stale)
-        account = out_of_bin(session, mail) or Account(subject_id=token_hex(16), created_at=now)
-        account.mail, account.mail_key = mail, mail_key(mail)
-        account.sn, account.given_name = sn, given_name
-        account.valid_from = now
+        if plan.former is not None:
+            purge_account(self._core, session, plan.former)
+        account = Account(
+            subject_id=token_hex(16),
+            mail=mail,
+            mail_key=mail_key(mail),
+            sn=sn,
+            given_name=given_name,
+            valid_from=now,
+            created_at=now,
+        )
         session.add(account)
         try:
             session.flush()
@@ -318,9 +321,13 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What adding a person means: to which structure, to which account (None: to a new one)."""
+    """What adding a person means: to which structure, to which account (None: to a new one).
+
+    ``former``: in the bin, and erased for the new one.
+    """
 
     where: Structure
     account: Account | None
+    former: Account | None
     mail: str
     generic: bool

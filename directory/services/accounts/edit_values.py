@@ -56,6 +56,13 @@ class Values:
             prints += _prints(public_id, values)
         return " ".join(sorted(prints))
 
+    def hold(self, typed: "Values") -> bool:
+        """Whether each value of somebody's form is one of these."""
+        return typed.account in {None, self.account} and all(
+            self.memberships.get(public_id) == values
+            for public_id, values in typed.memberships.items()
+        )
+
     def with_typed(self, typed: "Values", version: str) -> "Values":
         """These, with what somebody typed over an older ``version``.
 
@@ -93,7 +100,7 @@ def editable(person: PersonSheet, zone: tzinfo) -> Editable:
 
 
 def _of_account(sheet: AccountSheet, zone: tzinfo) -> AccountValues | None:
-    """None where the state of the account may not be seen: then none of this may be changed."""
+    """Never None of one that may be changed, whose state is seen: the types do not tell that."""
     if sheet.valid_from is None or sheet.locked is None:
         return None
     return AccountValues(

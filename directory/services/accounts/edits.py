@@ -30,7 +30,7 @@ from directory.services.memberships import changes as memberships
 from directory.services.memberships.changes import MembershipFields
 from directory.services.memberships.sp_sessions import end_sp_sessions
 from directory.services.texts import clean_text
-from idp.errors import NotAllowed, StaleEdit
+from idp.errors import AlreadyDone, NotAllowed, StaleEdit
 from idp.self_service import Square
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class Edits:
 
         Raises:
             NotFound, NotAllowed: as :meth:`open`; also for what is not his to change.
-            StaleEdit: it is not what it was when the form was shown; nothing is changed.
+            AlreadyDone: it changed since the form was shown, to what was typed.
+            StaleEdit: it changed to something else; nothing is changed.
             DirectoryError: a value is wrong, he is the last correspondant, or the account may not
                 be used now and was to get a link.
         """
@@ -83,6 +84,8 @@ class Edits:
             rows = _locked_memberships(session, account)
             now = editable(self._sheets.of(session, actor, account), self._zone)
             if now.values.version != version:
+                if now.values.hold(typed) and not reset_password:
+                    raise AlreadyDone(f"account {account.id} is as it was typed")
                 raise StaleEdit(f"account {account.id} changed since it was shown")
             changed = self._save_account(session, actor, account, typed.account, now.values)
             for public_id, wanted in typed.memberships.items():

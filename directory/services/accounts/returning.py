@@ -2,13 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from directory.authorisation import Actor, Permission, may
-from directory.models import Account, AccountPhoto, Membership
-from directory.search import mail_key
-from directory.services.lookup import account_target, any_account_by_mail, locking
+from directory.models import Account
+from directory.services.lookup import account_target, any_account_by_mail
 from directory.services.removal.binned import BIN_PERIOD
 from idp.errors import AlreadyExists
 
@@ -20,9 +18,10 @@ class InBin(AlreadyExists):
 def known_account(
     session: Session, actor: Actor, mail: str, now: datetime, *, lock: bool = False
 ) -> Account | None:
-    """The account of this address; none when its days in the bin are over.
+    """The account of this address, in the bin or not.
 
-    Nor is one in the bin that the actor could not restore: he adds it anew, without its history.
+    One in the bin is then over, or the actor could not restore it: adding somebody erases it as
+    the purge would, so that nothing of who had the address passes to who has it now.
     ``lock``: until the transaction ends nobody deletes, restores or shares it.
 
     Raises:
@@ -33,12 +32,12 @@ def known_account(
     if account is None or account.deleted_at is None:
         return account
     if account.deleted_at + BIN_PERIOD <= now:
-        return None
+        return account
     target = account_target(session, account, now)
     if may(actor, Permission.DELETE_ACCOUNT, target):
         raise InBin(
             f"{mail} is in the bin",
-            public=f"Le compte {account.mail} est dans la corbeille : restaurez-le "
+            public=f"Le compte {account.mail} est dans la corbeille : rétablissez-le "
             "au lieu de le créer.",
         )
     if target.privileged or target.contested:
@@ -47,24 +46,4 @@ def known_account(
             public=f"L'adresse {account.mail} est celle d'un compte supprimé que seul le "
             "correspondant peut rétablir : adressez-vous à lui.",
         )
-    return None
-
-
-def out_of_bin(session: Session, mail: str) -> Account | None:
-    """The account in the bin of this address, emptied as if it were new; None when there is none.
-
-    The person keeps the identifiers by which applications know him, and nothing else: nobody may
-    restore a right over him that he never consented to. The caller fills in the name and the dates.
-    """
-    statement = select(Account).where(
-        Account.mail_key == mail_key(mail), Account.deleted_at.is_not(None)
-    )
-    account = session.scalar(locking(statement))
-    if account is None:
-        return None
-    account.deleted_at = account.valid_until = None
-    account.password_hash = account.last_sign_in_at = None
-    account.locked = False
-    session.execute(delete(AccountPhoto).where(AccountPhoto.account_id == account.id))
-    session.execute(delete(Membership).where(Membership.account_id == account.id))
     return account

@@ -254,14 +254,17 @@ class _Reading:
         )
 
     def _memberships(self) -> tuple[tuple[MembershipSheet, ...], int]:
-        """The memberships that may be seen, and how many roles may not."""
+        """The memberships that may be seen, and how many roles may not.
+
+        What waits for a confirmation elsewhere has no effect yet: its roles are not counted.
+        """
         seen: dict[int, tuple[Membership, Structure]] = {}
         roles: defaultdict[int, list[RoleSheet]] = defaultdict(list)
         hidden: Counter[int] = Counter()
         for membership, structure, assignment, role, application in self._rows():
-            if self._own or may(
-                self._actor, Permission.SEE_STRUCTURE, StructureTarget(structure.path)
-            ):
+            place = StructureTarget(structure.path)
+            shown = self._own or may(self._actor, Permission.SEE_STRUCTURE, place)
+            if shown:
                 seen[membership.id] = membership, structure
                 self.paths[membership.public_id] = structure.path
             if assignment is None:
@@ -269,7 +272,7 @@ class _Reading:
             target = AssignmentTarget(self._account.id, structure.path, application.id)
             if self._own or may(self._actor, Permission.WITHDRAW_ROLE, target):
                 roles[membership.id].append(_role(assignment, role, application, self._now))
-            else:
+            elif shown or membership.confirmed_at is not None:
                 hidden[membership.id] += 1
         sheets = tuple(
             self._membership(*each, tuple(roles[number]), hidden[number])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Row, select
 
-from directory.authorisation import Actor
+from directory.authorisation import AccountTarget, Actor, Permission, may
 from directory.people.columns import GRANT_COLUMNS
 from directory.people.lines import Criteria, Sort
 from directory.people.order import Order
@@ -72,7 +72,7 @@ class ExportLine(NamedTuple):
     """A membership. The last four are empty but in the export of a role.
 
     Of one that waits for its person's confirmation ``account_state`` is *à confirmer* and the
-    account's dates and activity are empty, unless the actor may see every account's.
+    account's dates and activity are empty, unless the actor may see them all the same.
     """
 
     sn: str
@@ -156,7 +156,7 @@ class Exports:
         """
         application_id, role_id = self._resolver.role(actor, application, role)
         within = Within.reach(actor, application_id)
-        wanted = Wanted(within, words_of(text), sees_all=actor.everywhere)
+        wanted = Wanted(within, words_of(text), actor=actor)
         label = (
             select(APPLICATION.c.label + " " + ROLE.c.label)
             .join(ROLE, ROLE.c.application_id == APPLICATION.c.id)
@@ -219,8 +219,7 @@ class Exports:
         """
         every = list(zip(*rows, strict=True))
         columns = _columns(every[_KEYS:_FIXED], now)
-        if not export.actor.everywhere:
-            _hide(columns, every[_CONFIRMED])
+        _hide(columns, export.actor, every[_ACCOUNT], every[_CONFIRMED])
         beyond = iter(every[_FIXED:])
         columns += [next(beyond), next(beyond)] if export.contact else [repeat(None), repeat(None)]
         if export.role_id is not None:
@@ -237,6 +236,7 @@ class Exports:
 
 _KEYS = len(_ORDER.key)
 _FIXED = len(_COLUMNS)
+_ACCOUNT = [column is ACCOUNT.c.id for column in _ORDER.key].index(True)
 _CONFIRMED = [column.key for column in _COLUMNS].index("confirmed_at")
 _INSTEAD = {"account_state": UNCONFIRMED, "activity": "", "valid_from": None, "valid_until": None}
 """What stands instead where the account's state may not be seen."""
@@ -281,16 +281,32 @@ def _columns(every: Sequence[Sequence[Any]], now: datetime) -> list[Iterable[Any
     ]
 
 
-def _hide(columns: list[Iterable[Any]], confirmed_at: Sequence[datetime | None]) -> None:
-    """Take what tells of the account from the lines that wait for a confirmation: few, or none."""
-    if None not in confirmed_at:
-        return
-    for field, instead in _INSTEAD.items():
+def _hide(
+    columns: list[Iterable[Any]],
+    actor: Actor,
+    account_ids: Sequence[int],
+    confirmed_at: Sequence[datetime | None],
+) -> None:
+    """Take what tells of the account from the lines whose reader may not see its state.
+
+    The decider is asked of those that wait for a confirmation: few, or none. The others lie in the
+    actor's subtrees, which shows it.
+    """
+    hidden = {
+        line
+        for line, confirmed in enumerate(confirmed_at)
+        if confirmed is None and not _sees_state(actor, account_ids[line])
+    }
+    for field, instead in _INSTEAD.items() if hidden else ():
         at = ExportLine._fields.index(field)
         columns[at] = [
-            instead if confirmed is None else value
-            for value, confirmed in zip(columns[at], confirmed_at, strict=True)
+            instead if line in hidden else value for line, value in enumerate(columns[at])
         ]
+
+
+def _sees_state(actor: Actor, account_id: int) -> bool:
+    """Whether he may know the account's state without a membership that is confirmed."""
+    return may(actor, Permission.SEE_ACCOUNT_STATE, AccountTarget(account_id, frozenset()))
 
 
 @lru_cache(4096)

@@ -26,7 +26,7 @@ from directory.validity import (
     membership_waits,
 )
 from idp.asking import WaitingMembership, WaitingRole
-from idp.errors import AlreadyAnswered, NotFound
+from idp.errors import AlreadyAnswered, NotFound, StaleEdit
 from idp.history import changes
 from idp.records import About, Change, Reach
 
@@ -101,28 +101,29 @@ class Confirmations:
         found = [_waiting(each, arrivals.get(each[0].code)) for each in rows.values()]
         return tuple(sorted(found, key=lambda one: search_key(one.structure_path)))
 
-    def confirm(self, subject_id: str, membership_id: str) -> WaitingMembership:
+    def confirm(self, subject_id: str, membership_id: str, *, version: str) -> WaitingMembership:
         """See :meth:`idp.self_service.IConfirmations.confirm`."""
         with self._core.db.unit_of_work() as session:
-            offer, membership = self._asked(session, subject_id, membership_id)
+            offer, membership = self._asked(session, subject_id, membership_id, version)
             confirm(self._core, membership)
             return offer
 
-    def refuse(self, subject_id: str, membership_id: str) -> WaitingMembership:
+    def refuse(self, subject_id: str, membership_id: str, *, version: str) -> WaitingMembership:
         """See :meth:`idp.self_service.IConfirmations.refuse`."""
         with self._core.db.unit_of_work() as session:
-            offer, membership = self._asked(session, subject_id, membership_id)
+            offer, membership = self._asked(session, subject_id, membership_id, version)
             refuse(self._core, membership)
             self._tell(session, membership)
             return offer
 
     def _asked(
-        self, session: Session, subject_id: str, membership_id: str
+        self, session: Session, subject_id: str, membership_id: str, version: str
     ) -> tuple[WaitingMembership, Membership]:
         """What he answers: his own alone, locked behind his account, as whoever withdraws it does.
 
         Raises:
             NotFound, AlreadyAnswered: it does not wait.
+            StaleEdit: it was moved since he read ``version``.
         """
         person = lock_person(session, subject_id, self._core.clock.now())
         membership = session.scalar(
@@ -139,8 +140,16 @@ class Confirmations:
             membership_target(membership),
         )
         for offer in self.waiting(subject_id):
-            if offer.id == membership_id:
-                return offer, membership
+            if offer.id != membership_id:
+                continue
+            if offer.version != version:
+                raise StaleEdit(
+                    f"membership {membership.id} is not {version!r}",
+                    public="La structure de ce rattachement a changé entre-temps : c'est "
+                    f"maintenant « {offer.structure_path} ». Rien n'est enregistré : lisez ce "
+                    "qu'elle vous propose, puis répondez.",
+                )
+            return offer, membership
         if membership.deleted_at is None and membership.confirmed_at is not None:
             raise AlreadyAnswered(f"membership {membership.id} is confirmed", public=CONFIRMED)
         raise NotFound(f"membership {membership.id} waits no more", public=GONE)

@@ -29,10 +29,19 @@ from directory.services.memberships.sp_sessions import end_sp_sessions
 from directory.services.removal.binned import make_room
 from directory.services.rights.granting import Granting
 from directory.validity import is_over
-from idp.errors import DirectoryError, NotAllowed, StaleEdit
+from idp.errors import AlreadyDone, DirectoryError, NotAllowed, StaleEdit
 
 if TYPE_CHECKING:
     from idp.services import Core
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What is asked for: where to, and which roles (``application:role``) go along."""
+
+    structure: str
+    keep: frozenset[str]
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +66,14 @@ class MovePlan:
         )
         return sha256(repr(shown).encode()).hexdigest()[:32]
 
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What is asked for: where to, and which roles (``application:role``) go along."""
-
-    structure: str
-    keep: frozenset[str]
-    version: str
+    def done_since(self, move: Move) -> bool:
+        """Whether it changed since it was shown, to exactly what is asked for."""
+        return (
+            self.version != move.version
+            and self.membership.structure == move.structure
+            and frozenset(role_names(self.membership)) == move.keep
+            and not self.membership.hidden_roles
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,8 @@ class Moves:
 
         Raises:
             NotFound, NotAllowed: as :meth:`plan`; also a structure that he may not see.
-            StaleEdit: its structure or its roles changed since they were shown.
+            AlreadyDone: it was done since they were shown.
+            StaleEdit: its structure or its roles changed otherwise since they were shown.
             AlreadyExists: the person belongs to that structure already.
             MembershipInBin: he did until less than 20 days ago.
             DirectoryError: it is closed, it is the same, or a role may not be given there.
@@ -109,6 +119,8 @@ class Moves:
             membership = _locked(session, account, membership_id)
             person = self._sheets.of(session, actor, account)
             plan = MovePlan(person, person.membership(membership_id))
+            if plan.done_since(move):
+                raise AlreadyDone(f"membership {membership.id} is there with these roles")
             if plan.version != move.version:
                 raise StaleEdit(f"membership {membership.id} changed since it was shown")
             require(actor, Permission.REMOVE_MEMBERSHIP, membership_target(membership))
@@ -206,7 +218,8 @@ def _require_grant(
         raise DirectoryError(
             f"role {role.id} may not be given in {there.code}",
             public=f"Vous n'administrez pas « {role.application.label} » dans « {there.label} » : "
-            f"décochez « {role.label} », ou adressez-vous au correspondant.",
+            f"décochez « {role.label} », ou adressez-vous à un référent de cette application, ou "
+            "au correspondant.",
         )
 
 

@@ -13,17 +13,19 @@ from directory.search import mail_key
 from directory.services.accounts.password import end_links
 from directory.services.lookup import (
     account_by_mail,
+    account_by_subject,
     account_target,
     locking,
     membership_target,
+    structure_by_code,
 )
-from directory.services.memberships.changes import takes_effect, tell_added
+from directory.services.memberships.changes import confirm, takes_effect, tell_added
 from directory.services.memberships.sp_sessions import end_sp_sessions
 from directory.services.removal.binned import BIN_PERIOD
 from directory.services.removal.fates import Fate, deletion, facts_of
 from directory.services.rights.mandates import require_another_central
 from directory.services.rights.role_news import RoleNews
-from idp.errors import DirectoryError, NotAllowed, NotFound, StaleEdit
+from idp.errors import AlreadyDone, DirectoryError, NotAllowed, NotFound, StaleEdit
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -35,13 +37,13 @@ PURGE_BATCH = 200
 class Removal:
     """What went into the bin, or came out of it, and whether the account with it.
 
-    ``structures``: label paths, those in the actor's scope alone. ``waits``: what came out has no
-    effect until the person confirms it.
+    ``structures``: label paths, those in the actor's scope alone. ``waiting``: those of them that
+    have no effect until the person confirms them.
     """
 
     structures: tuple[str, ...]
     account: bool
-    waits: bool = False
+    waiting: tuple[str, ...] = ()
 
 
 class Bin:
@@ -84,14 +86,26 @@ class Bin:
                     self._remove(session, membership, now)
             return Removal(planned.structures(actor), planned.fate is Fate.ACCOUNT)
 
-    def restore(self, actor: Actor, mail: str) -> Removal:
-        """Take an account, or the memberships of a living one, out of the bin.
-
-        An account comes back with the memberships that went with it. A membership alone of
-        somebody who has another is as one that is added: he confirms it, and his référent is told.
+    def require_deleted(self, actor: Actor, subject_id: str) -> None:
+        """That somebody is in the bin with his account already, for whoever orders it again.
 
         Raises:
-            NotFound: no such account, or nothing of it in the bin.
+            NotFound: he is not, or the actor may not see him there: alike.
+        """
+        with self._core.db.reading() as session:
+            account_by_subject(session, actor, subject_id, binned=True)
+
+    def restore(self, actor: Actor, mail: str, *, structure: str | None = None) -> Removal:
+        """Take an account, or the memberships of a living one, out of the bin.
+
+        An account comes back with the memberships that went with it, as they were. A membership
+        alone is as one that is added: the command line brings it into effect; else he confirms it
+        if he has another, or never did. Of all that waits he is told, and so is his référent.
+
+        ``structure``: a code; of a living account the membership of this one comes back, no other.
+
+        Raises:
+            NotFound: no such account or structure, or nothing of it in the bin.
             NotAllowed: the actor could not have deleted it.
             DirectoryError: it has been in the bin for more than 20 days.
         """
@@ -100,16 +114,17 @@ class Bin:
             account = session.scalar(locking(statement))
             if account is None:
                 raise NotFound(f"account {mail!r}", public=f"Aucun compte n'a l'adresse {mail}.")
-            return self._restore(session, actor, account)
+            if structure is not None:
+                structure_by_code(session, structure)
+            return self._restore(session, actor, account, structure)
 
     def restore_subject(
         self, actor: Actor, subject_id: str, *, structure: str | None = None
     ) -> Removal:
         """The same for the account that other rooms know by this id.
 
-        ``structure``: a code; of a living account the membership of this one comes back, no other.
-
         Raises:
+            AlreadyDone: he is out of it, where the actor could remove him.
             NotFound: nothing of it is in the bin, or the actor could not have deleted it: alike.
             DirectoryError: it has been in the bin for more than 20 days.
         """
@@ -119,12 +134,13 @@ class Bin:
             try:
                 if account is not None:
                     return self._restore(session, actor, account, structure)
-            except (NotFound, NotAllowed):
-                account = None
+            except (NotFound, NotAllowed) as error:
+                if account is not None and _lives(session, actor, account, structure):
+                    raise AlreadyDone(f"subject {subject_id!r} is out of the bin") from error
             raise NotFound(
                 f"nothing of subject {subject_id!r} in the bin",
-                public="Cet utilisateur n'est plus dans la corbeille : il a été restauré ou effacé "
-                "entre-temps, ou seul le correspondant peut le restaurer.",
+                public="Cet utilisateur n'est plus dans la corbeille : il a été rétabli ou effacé "
+                "entre-temps, ou seul le correspondant peut le rétablir.",
             )
 
     def _restore(
@@ -133,7 +149,11 @@ class Bin:
         if account.deleted_at is None:
             return self._restore_memberships(session, actor, account, structure)
         if structure is not None:
-            raise NotFound(f"account {account.id} went into the bin as a whole")
+            raise NotFound(
+                f"account {account.id} went into the bin as a whole",
+                public=f"Le compte {account.mail} est dans la corbeille en entier : rétablissez-le "
+                "sans nommer de structure.",
+            )
         return self._restore_account(session, actor, account, account.deleted_at)
 
     def purge(self) -> int:
@@ -167,10 +187,11 @@ class Bin:
         account.deleted_at = now
         for membership in memberships:
             membership.deleted_at = now
-            self._record("membership.removed", membership)
+            if membership.confirmed_at is not None:
+                self._record("membership.removed", membership)
         # What was mailed to him would work again after a restoration.
         end_links(session, account, now, "deleted")
-        self._core.audit.record("account.deleted", subject_id=account.subject_id)
+        self._record_account("account.deleted", account, memberships)
         self._core.sessions.end(account.subject_id, reason="account-deleted")
 
     def _restore_account(
@@ -183,14 +204,18 @@ class Bin:
             raise DirectoryError(
                 f"account {account.id} is in the bin since {deleted_at}",
                 public=f"Le compte {account.mail} est dans la corbeille depuis plus de 20 jours : "
-                "il ne peut plus être restauré.",
+                "il ne peut plus être rétabli.",
             )
         memberships = _binned_memberships(session, account, deleted_at)
         memberships = [each for each in memberships if each.deleted_at == deleted_at]
         account.deleted_at = None
-        self._core.audit.record("account.restored", subject_id=account.subject_id)
-        self._bring_back(memberships)
-        return Removal(_named(actor, memberships), account=True)
+        self._record_account("account.restored", account, memberships)
+        waiting = [each for each in memberships if each.confirmed_at is None]
+        self._bring_back([each for each in memberships if each not in waiting])
+        for membership in waiting:
+            membership.deleted_at = None
+            tell_added(self._core, session, membership)
+        return _out(actor, memberships, account=True)
 
     def _restore_memberships(
         self, session: Session, actor: Actor, account: Account, structure: str | None
@@ -208,7 +233,8 @@ class Bin:
         if not memberships:
             raise NotFound(
                 f"nothing of account {account.id} in the bin",
-                public=f"Rien de {account.mail} n'est dans la corbeille.",
+                public=f"Rien de {account.mail} n'est dans la corbeille"
+                + (f" de la structure « {structure} »." if structure else "."),
             )
         # Before any is back: those that come together do not wait for each other.
         at_once = all(
@@ -216,17 +242,31 @@ class Bin:
         )
         self._bring_back(memberships)
         for membership in memberships:
-            if at_once:
-                self._news.note_all(session, membership, granted=True)
-            else:
+            new = not at_once or membership.confirmed_at is None
+            if not at_once:
                 membership.confirmed_at = None
+            elif may(actor, Permission.CONFIRM_MEMBERSHIP, membership_target(membership)):
+                confirm(self._core, membership)
+            self._news.note_all(session, membership, granted=True)
+            if new:
                 tell_added(self._core, session, membership)
-        return Removal(_named(actor, memberships), account=False, waits=not at_once)
+        return _out(actor, memberships, account=False)
 
     def _bring_back(self, memberships: list[Membership]) -> None:
         for membership in memberships:
             membership.deleted_at = None
             self._record("membership.restored", membership)
+
+    def _record_account(self, code: str, account: Account, memberships: list[Membership]) -> None:
+        """Journal what happens to the account.
+
+        What waited for a confirmation goes along, and comes back, untold in its structure's own
+        history: that would tell of an account whose person never opened it there.
+        """
+        along = [each.structure.code for each in memberships if each.confirmed_at is None]
+        self._core.audit.record(
+            code, subject_id=account.subject_id, parameters={"along": along} if along else None
+        )
 
     def _record(self, code: str, membership: Membership) -> None:
         self._core.audit.record(
@@ -243,6 +283,12 @@ def purge_account(core: "Core", session: Session, account: Account) -> None:
     session.expunge(account)
 
 
+def _out(actor: Actor, memberships: list[Membership], *, account: bool) -> Removal:
+    """What came out of the bin."""
+    waiting = [each for each in memberships if each.confirmed_at is None]
+    return Removal(_named(actor, memberships), account, _named(actor, waiting))
+
+
 def _named(actor: Actor, memberships: list[Membership]) -> tuple[str, ...]:
     """The label paths that he may read."""
     structures = [each.structure for each in memberships]
@@ -251,6 +297,14 @@ def _named(actor: Actor, memberships: list[Membership]) -> tuple[str, ...]:
 
 def _may_remove(actor: Actor, membership: Membership) -> bool:
     return may(actor, Permission.REMOVE_MEMBERSHIP, membership_target(membership))
+
+
+def _lives(session: Session, actor: Actor, account: Account, structure: str | None) -> bool:
+    """Whether he is where somebody wants to restore him, as far as this actor could remove him."""
+    return account.deleted_at is None and any(
+        structure in {None, each.structure.code} and _may_remove(actor, each)
+        for each in _live_memberships(session, account)
+    )
 
 
 def _live_memberships(session: Session, account: Account) -> list[Membership]:

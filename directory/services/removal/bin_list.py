@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from directory.authorisation import AccountTarget, Actor, MembershipTarget, Permission, may
 from directory.people.lines import COUNTED, SIZES, Count, Page
 from directory.people.statements import count, words_of
-from directory.scope import visible_to
+from directory.scope import shows_state, visible_to
 from directory.services.lookup import account_targets
 from directory.services.removal.binned import BIN_PERIOD
 from directory.services.removal.fates import OWN, why_not
@@ -106,7 +106,7 @@ class BinList:
         """One row an account: what went with it, or, of a living one, what went without it."""
         words = (MEMBERSHIP.c.search_key.contains(word, autoescape=True) for word in words_of(text))
         # That an account is here is a state of it, which a membership unconfirmed does not show.
-        shown = () if actor.everywhere else (or_(_LIVES, MEMBERSHIP.c.confirmed_at.is_not(None)),)
+        shown = or_(_LIVES, shows_state(actor))
         return (
             select(
                 ACCOUNT.c.id,
@@ -121,7 +121,7 @@ class BinList:
             .join(ACCOUNT, ACCOUNT.c.id == MEMBERSHIP.c.account_id)
             .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
             .where(MEMBERSHIP.c.deleted_at > now - BIN_PERIOD, _restorable(), visible_to(actor))
-            .where(*shown, *words)
+            .where(shown, *words)
             .group_by(ACCOUNT.c.id)
         )
 

@@ -136,14 +136,17 @@ class Deletion:
         return tuple(each.label_path for each in self.memberships if actor.covers(each.path))
 
     def roles(self, actor: Actor, account_id: int) -> tuple[tuple[HeldFact, ...], int]:
-        """The roles that end: those this actor may know, and how many others."""
+        """The roles that end: those this actor may know, and how many others.
+
+        What waits for a confirmation in a structure that he does not administer counts for nothing.
+        """
         known, others = [], 0
         for membership in self.memberships:
             for role in membership.roles:
                 target = AssignmentTarget(account_id, membership.path, role.application_id)
                 if may(actor, Permission.WITHDRAW_ROLE, target):
                     known.append(role)
-                else:
+                elif membership.confirmed or actor.covers(membership.path):
                     others += 1
         return tuple(known), others
 

@@ -124,10 +124,11 @@ class AccessRequests:
             close(request, RequestState.WITHDRAWN, self._core.clock.now())
             record(self._core, request, "access-request.withdrawn", pending(), told(request))
 
-    def waiting(self, subject_id: str) -> int:
+    def waiting(self, subject_id: str) -> int | None:
         """See :meth:`idp.self_service.IAccessRequests.waiting`."""
         values = {"subject_id": subject_id, "now": self._core.clock.now()}
-        return int(self._core.db.rows(asking.WAITING, values)[0][0])
+        number: int | None = self._core.db.rows(asking.WAITING, values)[0][0]
+        return number
 
     def _offered(self, subject_id: str) -> list[Row[Any]]:
         values = {"subject_id": subject_id, "now": self._core.clock.now()}

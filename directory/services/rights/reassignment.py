@@ -14,7 +14,7 @@ from directory.services.dates import Dates
 from directory.services.rights.administered import RoleRef, administered_role
 from directory.services.rights.granting import Granting
 from directory.services.rights.role_members import RoleMember, RoleMembers, version_of
-from idp.errors import DirectoryError, StaleEdit
+from idp.errors import AlreadyDone, DirectoryError, StaleEdit
 from idp.names import of
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Reassignment:
         Raises:
             NotAllowed: no such role among those that he administers.
             NotFound: no such membership in reach.
+            AlreadyDone: it has ``wanted``, and the other no more.
             StaleEdit: the role was withdrawn or its dates were changed since ``version``.
             DirectoryError: it is over, the same, held already, or in the way of a single role.
         """
@@ -89,9 +90,14 @@ class Reassignment:
             raise DirectoryError(f"role {wanted!r}", public="Choisissez le nouveau rôle.")
         with self._core.db.unit_of_work() as session:
             new = administered_role(session, actor, RoleRef(ref.application, wanted))
-            membership, old, known = self._members.held_by(
-                session, actor, ref, membership_id, lock=True
-            )
+            try:
+                membership, old, known = self._members.held_by(
+                    session, actor, ref, membership_id, lock=True
+                )
+            except StaleEdit as gone:
+                if self._replaced(session, actor, RoleRef(ref.application, wanted), membership_id):
+                    raise AlreadyDone(gone.cause) from gone
+                raise
             target = AssignmentTarget(
                 membership.account_id, membership.structure.path, new.application_id
             )
@@ -116,6 +122,16 @@ class Reassignment:
                 valid_until=dates.valid_until,
             )
             return Reassigned(before, new.label)
+
+    def _replaced(
+        self, session: Session, actor: Actor, wanted: RoleRef, membership_id: str
+    ) -> bool:
+        """Whether the membership holds what it was to get."""
+        try:
+            *_, known = self._members.held_by(session, actor, wanted, membership_id)
+        except StaleEdit:
+            return False
+        return not Dates.of(known).over(self._core.clock.now())
 
     def _kept(self, before: RoleMember) -> Dates:
         """The dates of the new role."""

@@ -19,8 +19,8 @@ from directory.services.dates import Dates
 from directory.services.lookup import hold_accounts
 from directory.services.rights.administered import RoleRef, administered_role
 from directory.services.rights.granting import Granting, assignment_of
-from directory.services.rights.role_sentences import no_effect_yet, person_name
-from idp.errors import DirectoryError, NotFound, StaleEdit
+from directory.services.rights.role_sentences import begins_later, no_effect_yet, person_name
+from idp.errors import AlreadyDone, DirectoryError, NotFound, StaleEdit
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -71,6 +71,7 @@ class TickedPerson:
 class Assigned:
     """Names of those who were given the role, and of those who had it already.
 
+    ``to_come``: one of the latter has it from a later day on, which stands beside his name;
     ``waiting``: sentences about those for whom it has no effect yet; ``oneself``: the actor is
     among them.
     """
@@ -81,6 +82,7 @@ class Assigned:
     already: tuple[str, ...]
     waiting: tuple[str, ...]
     oneself: bool
+    to_come: bool = False
 
 
 class NobodyAssigned(DirectoryError):
@@ -167,7 +169,8 @@ class RoleMembers:
                     reasons.append(f"{person_name(one.account)} : {refused.public}")
             if reasons:
                 raise NobodyAssigned(reasons)
-            return self._told(actor, role, fresh, [one for one in found if one.id in held])
+            already = [(one, held[one.id]) for one in found if one.id in held]
+            return self._told(actor, role, fresh, already)
 
     def read(self, actor: Actor, ref: RoleRef, membership_id: str) -> RoleMember:
         """One who holds the role.
@@ -185,10 +188,16 @@ class RoleMembers:
         """Take the role; as it was.
 
         Raises:
-            NotAllowed, NotFound, StaleEdit: as :meth:`read`; the last if somebody was faster.
+            NotAllowed, NotFound: as :meth:`read`.
+            AlreadyDone: it does not hold the role.
         """
         with self._core.db.unit_of_work() as session:
-            membership, role, known = self.held_by(session, actor, ref, membership_id, lock=True)
+            try:
+                membership, role, known = self.held_by(
+                    session, actor, ref, membership_id, lock=True
+                )
+            except StaleEdit as gone:
+                raise AlreadyDone(gone.cause) from gone
             was = self.told(actor, membership, role, known)
             self._granting.take(session, membership, role, known)
             return was
@@ -207,15 +216,15 @@ class RoleMembers:
 
         Raises:
             NotAllowed, NotFound: as :meth:`read`.
-            StaleEdit: the role was withdrawn or its dates were changed since ``version``.
+            StaleEdit: the role was withdrawn or got other dates than these since ``version``.
             DirectoryError: the dates are wrong, or another role of a single-role application is in
                 the way.
         """
         with self._core.db.unit_of_work() as session:
             membership, role, known = self.held_by(session, actor, ref, membership_id, lock=True)
-            if version != version_of(known):
-                raise StaleEdit(f"assignment {known.id} is not {version!r}")
             if Dates.of(known) != Dates(valid_from, valid_until):
+                if version != version_of(known):
+                    raise StaleEdit(f"assignment {known.id} is not {version!r}")
                 self._check_dates(valid_from, valid_until)
                 self._granting.give(
                     session,
@@ -251,7 +260,7 @@ class RoleMembers:
             name = person_name(found[0].account)
             raise StaleEdit(
                 f"membership {membership_id} does not hold role {role.id}",
-                public=f"{name} n'a plus le rôle « {role.label} » : quelqu'un le lui a retiré "
+                public=f"{name} n'a plus le rôle « {role.label} » : il lui a été retiré "
                 "entre-temps. Rien n'a été enregistré.",
             )
         return found[0], role, known
@@ -299,8 +308,10 @@ class RoleMembers:
                 "choisissez « Désaffecter le membre sélectionné ».",
             )
 
-    def _holding(self, session: Session, found: Iterable[Membership], role: Role) -> set[int]:
-        """Ids of those of these memberships that hold the role and whose time is not over."""
+    def _holding(
+        self, session: Session, found: Iterable[Membership], role: Role
+    ) -> dict[int, Dates]:
+        """Those of these memberships, by id, that hold the role and whose time is not over."""
         rows = session.scalars(
             select(Assignment).where(
                 Assignment.role_id == role.id,
@@ -308,22 +319,31 @@ class RoleMembers:
             )
         )
         now = self._core.clock.now()
-        return {one.membership_id for one in rows if not Dates.of(one).over(now)}
+        dated = ((one.membership_id, Dates.of(one)) for one in rows)
+        return {membership_id: dates for membership_id, dates in dated if not dates.over(now)}
 
     def _told(
-        self, actor: Actor, role: Role, fresh: Sequence[Membership], held: Sequence[Membership]
+        self,
+        actor: Actor,
+        role: Role,
+        fresh: Sequence[Membership],
+        held: Sequence[tuple[Membership, Dates]],
     ) -> Assigned:
         now, zone = self._core.clock.now(), self._core.settings.organization.time_zone
-        waiting = (
-            (person_name(one.account), no_effect_yet(one, now, zone)) for one in (*fresh, *held)
-        )
+        everybody = (*fresh, *(one for one, _ in held))
+        waiting = ((person_name(one.account), no_effect_yet(one, now, zone)) for one in everybody)
+        later = [begins_later(dates.valid_from, now, zone) for _, dates in held]
         return Assigned(
             application=role.application.label,
             role=role.label,
             names=tuple(person_name(one.account) for one in fresh),
-            already=tuple(person_name(one.account) for one in held),
+            already=tuple(
+                person_name(one.account) + (f" ({when})" if when else "")
+                for (one, _), when in zip(held, later, strict=True)
+            ),
             waiting=tuple(f"{name} : {why}." for name, why in waiting if why),
             oneself=any(one.account_id == actor.account_id for one in fresh),
+            to_come=any(later),
         )
 
 

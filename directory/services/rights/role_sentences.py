@@ -39,5 +39,10 @@ def no_effect_yet(membership: Membership, now: datetime, zone: ZoneInfo) -> str:
     return next((why for is_so, why in against if is_so), "")
 
 
+def begins_later(begin: datetime | None, now: datetime, zone: ZoneInfo) -> str:
+    """From which day on, where that is to come; else empty."""
+    return f"à partir du {_day(begin, zone)}" if begin is not None and begin > now else ""
+
+
 def _day(moment: datetime | None, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%d/%m/%Y}" if moment else ""

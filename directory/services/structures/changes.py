@@ -319,11 +319,11 @@ def clean_label(label: str) -> str:
     Raises:
         DirectoryError: empty, too long, or with the separator.
     """
-    clean = clean_text(label, "Libellé", 200)
+    clean = clean_text(label, "Nom de la structure", 200)
     if SEPARATOR in clean:
         raise DirectoryError(
             f"label {clean!r} holds the separator",
-            public="Le libellé d'une structure ne peut pas contenir une barre « / » isolée.",
+            public="Le nom d'une structure ne peut pas contenir une barre « / » isolée.",
         )
     return clean
 

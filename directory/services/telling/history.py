@@ -18,7 +18,7 @@ from directory.scope import visible_to
 from directory.services.lookup import account_by_subject, account_target, structure_in_scope
 from directory.services.own.record import BY_FORMER, is_person
 from directory.services.telling.doers import doer, known
-from directory.validity import APPLICATION, MEMBERSHIP, ROLE, STRUCTURE, membership_known
+from directory.validity import APPLICATION, MEMBERSHIP, ROLE, STRUCTURE
 from idp.history import changes
 from idp.names import full_name
 from idp.records import About, Change, Reach
@@ -87,6 +87,7 @@ SERVICE = "Le service"
 YOU = "Vous"
 ELSEWHERE = "Une structure que vous n'administrez pas"
 NO_STRUCTURE = "Une structure qui n'existe plus"
+FORMER = BY_FORMER[:1].lower() + BY_FORMER[1:]  # within a sentence
 
 _PLACE = ("code", "path", "label_path")
 _MOST_MOVES = 100
@@ -134,13 +135,14 @@ class History:
         """What happened to a person's account, and to his memberships and roles within scope.
 
         Of the account itself nothing is told that is older than his coming into scope, by a new
-        membership or by a move; and nothing at all before the person confirmed one.
+        membership or by a move; and nothing at all before the person confirmed one. Of somebody in
+        the bin what went with him counts.
 
         Raises:
             NotFound: no such account, or out of scope.
         """
         with self._core.db.reading() as session:
-            account = account_by_subject(session, actor, subject_id)
+            account = account_by_subject(session, actor, subject_id, binned=None)
             reaches = _reaches(session, actor, None)
             found = changes(
                 self._core.db,
@@ -200,7 +202,8 @@ class History:
             .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
             .where(
                 MEMBERSHIP.c.account_id == account.id,
-                membership_known(),
+                MEMBERSHIP.c.confirmed_at.is_not(None),
+                MEMBERSHIP.c.deleted_at.is_not_distinct_from(account.deleted_at),
                 visible_to(actor),
             )
         ).all()
@@ -314,15 +317,15 @@ class _Names:
             return YOU
         if not is_person(change.actor):
             return SERVICE
-        if change.actor == change.subject_id:
-            return self._person(change.actor)
+        if change.actor == change.subject_id and change.actor in self._people:
+            return self._people[change.actor].name
         return doer(self._actor, change.actor, self._people)
 
     def _person(self, subject_id: str | None) -> str:
         if subject_id is None:
             return ""
         person = self._people.get(subject_id)
-        return BY_FORMER if person is None else person.name
+        return FORMER if person is None else person.name
 
     def _parameters(self, change: Change) -> Mapping[str, object]:
         """What the journal holds; of a move the label paths, as far as he may read them."""

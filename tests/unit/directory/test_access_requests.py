@@ -126,7 +126,7 @@ def test_what_no_referent_administers_is_asked_of_the_correspondant(
 def test_an_unknown_person_is_offered_nothing(scene: Scene) -> None:
     assert scene.mine.workplaces("nobody") == ()
     assert scene.mine.own("nobody") == ()
-    assert scene.mine.waiting("nobody") == 0
+    assert scene.mine.waiting("nobody") is None
 
 
 def test_several_structures_are_apart(scene: Scene) -> None:
@@ -322,7 +322,7 @@ def test_outside_the_reach_a_request_is_not_there(scene: Scene) -> None:
     request = scene.ask()
     for mail, actor in everybody(scene.world).items():
         assert scene.answers.list(actor) == (), mail
-        assert scene.mine.waiting(actor.subject_id) == 0, mail
+        assert not scene.mine.waiting(actor.subject_id), mail
         for call in (
             lambda actor=actor: scene.answers.read(actor, request),
             lambda actor=actor: scene.answers.grant(actor, request, ["r1"]),

@@ -274,7 +274,7 @@ def test_delete_and_restore(world: World, referent: Actor, services: Services) -
         world.directory.accounts.lock(OPERATOR, "one@ville.fr")
     with pytest.raises(AlreadyExists) as refused:
         world.add("ONE@ville.fr", "b")
-    assert "restaurez" in refused.value.public
+    assert "rétablissez" in refused.value.public
     assert "account restore" not in refused.value.public, "the command line's own remedy"
     assert services.directory.find_subject(subject_id) is None
     world.directory.bin.restore(referent, "one@ville.fr")

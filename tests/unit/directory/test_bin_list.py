@@ -10,7 +10,7 @@ from directory.models import Account, AddressChange
 from directory.services.removal import fates
 from directory.services.removal.bin_list import BinLine
 from directory.services.removal.binned import BIN_PERIOD
-from idp.errors import DirectoryError, NotFound
+from idp.errors import AlreadyDone, DirectoryError, NotFound
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World
 
@@ -73,7 +73,7 @@ def test_restoring_by_subject_brings_back_what_went(world: World, referent: Acto
     world.directory.bin.delete(referent, "own@a.fr")
     assert world.directory.bin.restore_subject(referent, subject_id).account
     assert lines(world, referent) == {}
-    with pytest.raises(NotFound):
+    with pytest.raises(AlreadyDone):
         world.directory.bin.restore_subject(referent, subject_id)
     assert world.events().count("account.restored") == 1
 
@@ -141,7 +141,7 @@ def test_what_is_restored_of_a_shared_person_waits_for_him(world: World, referen
     world.directory.mandates.add(OPERATOR, world.add("head@b.fr", "b").mail, "b", ("cap",))
     world.directory.bin.delete(referent, "both@a.fr")
     removal = world.directory.bin.restore(referent, "both@a.fr")
-    assert (removal.structures, removal.account, removal.waits) == ((A_RH,), False, True)
+    assert (removal.structures, removal.account, removal.waiting) == ((A_RH,), False, (A_RH,))
     here, there = world.directory.accounts.show(OPERATOR, "both@a.fr").memberships
     assert (here.state, there.state) == ("à confirmer", "valide")
     assert world.mails() == [
@@ -149,7 +149,7 @@ def test_what_is_restored_of_a_shared_person_waits_for_him(world: World, referen
         ("membership-added-elsewhere", "head@b.fr"),
     ]
     world.directory.bin.delete(referent, "both@a.fr")
-    assert not world.directory.bin.restore(OPERATOR, "both@a.fr").waits, "it confirms for him"
+    assert not world.directory.bin.restore(OPERATOR, "both@a.fr").waiting, "it confirms for him"
 
 
 def test_of_a_contested_account_the_bin_says_so(

@@ -4,18 +4,22 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, select
 
 from directory.authorisation import OPERATOR, Actor
+from directory.models import Account, Membership
 from directory.services.accounts.changes import Person
 from directory.services.accounts.creation import Creation
+from directory.services.memberships.confirmations import Confirmations
 from directory.services.memberships.move import Move, Moves
 from directory.services.removal.binned import BIN_PERIOD, MembershipInBin
 from directory.services.rights.assignments import Grant
-from idp.errors import AlreadyExists, NotAllowed, NotFound
+from idp.errors import AlreadyDone, AlreadyExists, NotAllowed, NotFound
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World
 
 MAIL = "both@a.fr"
+A_RH = "Structure cig / Structure a / Structure a-rh"
 SECOND = timedelta(seconds=1)
 
 
@@ -35,6 +39,14 @@ def remove(world: World, actor: Actor) -> None:
     world.directory.bin.delete(actor, MAIL)
     subject_id = world.directory.accounts.show(OPERATOR, MAIL).subject_id
     world.directory.bin.restore_subject(OPERATOR, subject_id, structure="a")
+
+
+def leave(world: World, subject_id: str) -> None:
+    """He belongs to no structure at all."""
+    with world.core.db.unit_of_work() as session:
+        who = select(Account.id).where(Account.subject_id == subject_id).scalar_subquery()
+        here = (Membership.account_id == who, Membership.deleted_at.is_(None))
+        session.execute(delete(Membership).where(*here))
 
 
 def places(world: World) -> dict[str, list[str]]:
@@ -77,7 +89,7 @@ def test_what_waits_there_is_not_replaced(
             assert (refused.value.binned.structure, refused.value.http_status) == ("a-rh", 400)
     assert (world.events(), world.mails(), places(world)) == before
     removal = world.directory.bin.restore_subject(referent, shared, structure="a-rh")
-    assert (len(removal.structures), removal.waits) == (1, True)
+    assert removal.waiting == removal.structures == (A_RH,)
     assert places(world) == {"a": [], "a-rh": ["r1"], "b": []}
 
 
@@ -135,7 +147,7 @@ def test_one_of_several_is_restored_alone(
     assert places(world) == {"b": []}
     restore(referent, shared, structure="a-rh")
     assert places(world) == {"a-rh": ["r1"], "b": []}
-    with pytest.raises(NotFound):
+    with pytest.raises(AlreadyDone):
         restore(referent, shared, structure="a-rh")
     clock.advance(SECOND)
     world.directory.bin.delete(OPERATOR, MAIL)
@@ -143,3 +155,50 @@ def test_one_of_several_is_restored_alone(
         restore(OPERATOR, shared, structure="a")
     assert restore(OPERATOR, shared).account, "as a whole"
     assert places(world) == {"a-rh": ["r1"], "b": []}
+
+
+@pytest.mark.sqlite_only
+def test_what_he_never_confirmed_comes_back_as_an_addition_does(
+    world: World, referent: Actor
+) -> None:
+    """He is told of it in any case; the command line alone brings it into effect."""
+    subject_id = world.add(MAIL, "b").subject_id
+    world.directory.mandates.add(OPERATOR, world.add("head@b.fr", "b").mail, "b", ("cap",))
+    world.add(MAIL, "a-rh", referent)
+    world.directory.assignments.assign(OPERATOR, Grant(MAIL, "a-rh", "bip", "r1"), no_mail=True)
+    told = [("membership-added", MAIL), ("membership-added-elsewhere", "head@b.fr")]
+    confirmations, restore = Confirmations(world.core), world.directory.bin.restore
+
+    def refuse() -> None:
+        (waiting,) = confirmations.waiting(subject_id)
+        confirmations.refuse(subject_id, waiting.id, version=waiting.version)
+
+    for undo, actor, waits in (
+        (refuse, referent, True),
+        (lambda: world.directory.bin.delete(OPERATOR, MAIL), OPERATOR, True),  # as it was
+        (refuse, OPERATOR, False),
+    ):
+        undo()
+        before = len(world.mails())
+        removal = restore(actor, MAIL)
+        assert removal.waiting == ((A_RH,) if waits else ())
+        assert world.mails()[before:] == told
+        assert len(confirmations.waiting(subject_id)) == waits
+    assert world.events()[-2:] == ["membership.restored", "membership.confirmed"]
+    sheet = world.directory.accounts.show(OPERATOR, MAIL)
+    assert {each.state for each in sheet.memberships} == {"valide"}
+    assert places(world) == {"a-rh": ["r1"], "b": []}
+
+
+@pytest.mark.sqlite_only
+def test_what_he_refused_waits_for_him_even_as_his_only_one(world: World, referent: Actor) -> None:
+    subject_id = world.add(MAIL, "b").subject_id
+    world.directory.mandates.add_central(OPERATOR, MAIL)
+    world.add(MAIL, "a-rh", referent)
+    confirmations = Confirmations(world.core)
+    (waiting,) = confirmations.waiting(subject_id)
+    confirmations.refuse(subject_id, waiting.id, version=waiting.version)
+    leave(world, subject_id)
+    assert world.directory.bin.restore(referent, MAIL).waiting == (A_RH,)
+    assert world.mails()[-1] == ("membership-added", MAIL)
+    assert len(confirmations.waiting(subject_id)) == 1

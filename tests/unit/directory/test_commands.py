@@ -194,16 +194,36 @@ def test_address_in_the_bin_names_the_command(run: Runner) -> None:
     assert "« convergences account restore one@ville.fr »" in refused.value.public
 
 
-def test_what_waits_in_a_structures_bin_names_the_command(run: Runner, services: Services) -> None:
+def test_what_waits_in_a_structures_bin_names_the_command_that_brings_back_that_alone(
+    run: Runner, services: Services
+) -> None:
     add(run, "one@ville.fr")
+    words = ("account", "add", "ONE@ville.fr", "--name", "N", "--first-name", "P", "--structure")
+    restore = ("account", "restore", "one@ville.fr")
+    run.ok(*words, "cig")
     with services.db.unit_of_work() as session:
         session.execute(update(Membership).values(deleted_at=services.clock.now()))
-    words = ("account", "add", "ONE@ville.fr", "--name", "N", "--first-name", "P")
     with pytest.raises(AlreadyExists) as refused:
-        run(*words, "--structure", "a")
+        run(*words, "a")
     assert "Il attend dans la corbeille, avec ses rôles" in refused.value.public
-    assert "Tapez « convergences account restore one@ville.fr »" in refused.value.public
-    run.ok("account", "restore", "one@ville.fr")
+    assert f"Tapez « convergences {' '.join(restore)} --structure a »" in refused.value.public
+    run.ok(*restore, "--structure", "a")
+    assert run.cli.said[-1][0] == "Rattachement rétabli : one@ville.fr (cig-pc / Ville A)."
+    sheet = run.ok("account", "show", "one@ville.fr")
+    assert [each["structure"] for each in sheet["memberships"]] == ["a"]  # type: ignore[index]
+    run.ok("account", "delete", "one@ville.fr")
+    for structure, why in (
+        ("nowhere", "Aucune structure n'a le code « nowhere »."),
+        ("a", "en entier : rétablissez-le sans nommer de structure."),
+    ):
+        with pytest.raises(NotFound) as unknown:
+            run(*restore, "--structure", structure)
+        assert unknown.value.public.endswith(why)
+    run.ok(*restore)
+    assert run.cli.said[-1][0].startswith("Compte rétabli : one@ville.fr (cig-pc / Ville A")
+    with pytest.raises(NotFound) as nothing:
+        run(*restore, "--structure", "a")
+    assert "n'est dans la corbeille de la structure « a »." in nothing.value.public
 
 
 def test_known_address_gets_a_confirmed_membership(run: Runner) -> None:

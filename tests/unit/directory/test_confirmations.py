@@ -85,7 +85,9 @@ def test_a_refusal_is_mailed_to_the_nearest_referent_else_to_the_correspondant(
         if reader == correspondant:
             world.directory.mandates.remove(OPERATOR, "second@ville.fr", "b")
         with acting(Origin(actor=subject_id)):
-            Confirmations(world.core).refuse(subject_id, membership)
+            confirmations = Confirmations(world.core)
+            (waiting,) = confirmations.waiting(subject_id)
+            confirmations.refuse(subject_id, membership, version=waiting.version)
         sent = mails(world, "membership-refused")[-1]
         assert sent.recipient == reader
         assert "Léa NOËL" not in sent.text, "the name of the account, not the one that B typed"
@@ -118,7 +120,7 @@ def _state(world: World, membership: str) -> tuple[bool, bool, bool]:
 def test_at_the_same_moment_one_is_first_and_the_other_reads_what_he_did(
     world: World, referent: Actor, second: Actor
 ) -> None:
-    confirmations = Confirmations(world.core)
+    confirmations, version = Confirmations(world.core), dict[str, str]()
 
     def both(
         number: int, name: str, other: Callable[[str, str, str], Callable[[], object]]
@@ -126,7 +128,9 @@ def test_at_the_same_moment_one_is_first_and_the_other_reads_what_he_did(
         mail = f"{name}{number}@ville.fr"
         world.add(mail)
         subject_id, membership = add_to_b(world, second, mail)
-        confirm = partial(confirmations.confirm, subject_id, membership)
+        (waiting,) = confirmations.waiting(subject_id)
+        version[membership] = waiting.version
+        confirm = partial(confirmations.confirm, subject_id, membership, version=waiting.version)
         outcomes = at_once(confirm, other(mail, subject_id, membership))
         return outcomes, _state(world, membership)
 
@@ -137,7 +141,7 @@ def test_at_the_same_moment_one_is_first_and_the_other_reads_what_he_did(
         return partial(world.directory.bin.delete, referent, mail)
 
     def refused(_: str, subject_id: str, membership: str) -> Callable[[], object]:
-        return partial(confirmations.refuse, subject_id, membership)
+        return partial(confirmations.refuse, subject_id, membership, version=version[membership])
 
     for number in range(4):
         (said, removed), state = both(number, "retire", withdrawn)

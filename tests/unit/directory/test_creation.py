@@ -3,21 +3,28 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from directory.authorisation import OPERATOR, Actor
-from directory.models import Account
+from directory.models import Account, AccountPhoto, AddressChange
+from directory.services.accounts.address_change import AddressChanges
 from directory.services.accounts.changes import Added, Person
 from directory.services.accounts.creation import CHECKED, PER_HOUR, Creation, Found
+from directory.services.accounts.photos import Photos
 from directory.services.accounts.returning import InBin
+from directory.services.bulk.prospects import Prospects
+from directory.services.bulk.sheets import Action
 from directory.services.rights.administered import RoleRef
 from directory.services.rights.assignments import Grant
+from directory.services.telling.history import History
 from idp.audit import AuditEvent
 from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit, TooMany
 from tests.common.clock import FakeClock
+from tests.common.photos import image
 from tests.unit.directory.conftest import World
 
 MAIL = "lea@ville.fr"
+ERASED = (AddressChange, AccountPhoto)
 R1, R2, CAP = RoleRef("bip", "r1"), RoleRef("bip", "r2"), RoleRef("cap", "r1")
 
 
@@ -242,19 +249,46 @@ def test_whoever_may_restore_does_not_create(
 def test_anybody_else_adds_him_without_his_history(
     world: World, creation: Creation, referent: Actor, other: Actor
 ) -> None:
-    before = world.add(MAIL, "a-rh")
-    world.directory.assignments.assign(OPERATOR, Grant(MAIL, "a-rh", "bip", "r1"))
-    world.directory.accounts.set_password(OPERATOR, MAIL, "une phrase assez longue")
-    world.directory.accounts.lock(OPERATOR, MAIL)
+    """Who had the address is erased, as by the purge: nothing of him passes to who has it now."""
+    accounts, old = world.directory.accounts, "lea.avant@ville.fr"
+    before = world.add(old, "a-rh")
+    world.directory.assignments.assign(OPERATOR, Grant(old, "a-rh", "bip", "r1"))
+    Photos(world.core).keep(before.subject_id, image())
+    AddressChanges(world.core).change(referent, before.subject_id, MAIL, shown=old)
+    accounts.set_password(OPERATOR, MAIL, "une phrase assez longue")
+    accounts.lock(OPERATOR, MAIL)
     world.directory.bin.delete(referent, MAIL)
     added = add(creation, other, CAP, structure="b")
-    assert added.subject_id == before.subject_id, "applications know him by it"
+    assert added.subject_id != before.subject_id, "applications do not take the one for the other"
     assert (added.created, added.confirmed) == (True, True)
     assert roles_of(world, MAIL) == [("b", "cap", "r1")]
     assert world.mails()[-1] == ("account-created", MAIL)
     with world.core.db.reading() as session:
         account = session.scalars(select(Account).where(Account.mail == MAIL)).one()
+        kept = [session.scalar(select(func.count()).select_from(each)) for each in ERASED]
     assert (account.password_hash, account.locked, account.sn) == (None, False, "Noël")
+    assert kept == [0, 0], "the old address refuses nothing, and is free"
     assert world.directory.bin_list.page(referent).lines == (), "nothing is left of what was"
     with pytest.raises(NotFound):
         world.directory.bin.restore(referent, MAIL)
+    told = History(world.core).of_structure(referent, "a-rh").lines
+    people = {line.person for line in told if line.person}
+    assert people == {"une personne qui n'a plus de compte"}
+    assert "account.purged" in world.events()
+
+
+def test_what_waits_elsewhere_is_counted_for_nobody(
+    world: World, creation: Creation, referent: Actor, other: Actor
+) -> None:
+    """Its roles have no effect yet: neither the sheet nor a deletion counts them."""
+    subject_id = world.add(MAIL, "a-rh").subject_id
+    world.directory.assignments.assign(OPERATOR, Grant(MAIL, "a-rh", "cap", "r2"))
+    add(creation, other, CAP, structure="b", known=True)
+
+    def hidden() -> tuple[int | None, int]:
+        shown = world.directory.accounts.show(referent, MAIL).hidden_roles
+        return shown, Prospects(world.core).one(referent, Action.DELETE, subject_id).others
+
+    assert hidden() == (1, 1), "of an application that is not his, in his own structure"
+    world.directory.memberships.confirm(OPERATOR, MAIL, "b")
+    assert hidden() == (2, 1), "the account stays now, with that of B"

@@ -1,6 +1,8 @@
 import pytest
 
 from directory.search import mail_key, search_key
+from directory.services.texts import clean_mail
+from idp.throttle import folded_hash
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,15 @@ from directory.search import mail_key, search_key
 )
 def test_search_key(texts: tuple[str, ...], key: str) -> None:
     assert search_key(*texts) == key
+
+
+def test_an_address_is_the_same_with_invisible_signs() -> None:
+    """What is copied from a mail or a document brings them along, wherever it is then pasted."""
+    for sign in "\u200b\u00ad\u2060\ufeff\u200e\u3164":
+        for pasted in (f"Léa@ville.fr {sign}", f"{sign} Léa@ville.fr", f"Lé{sign}a@vil{sign}le.fr"):
+            assert mail_key(pasted) == mail_key("Léa@ville.fr")
+            assert clean_mail(pasted) == "Léa@ville.fr"
+            assert folded_hash(pasted) == folded_hash("Léa@ville.fr")
 
 
 @pytest.mark.parametrize("mail", [" Leila@Ville-A.fr", "leila@ville-a.fr ", "LEILA@VILLE-A.FR"])

@@ -149,8 +149,9 @@ def test_a_new_structure_has_a_code_of_its_own(world: World, referent: Actor) ->
         with pytest.raises(NotAllowed):
             structures.create(referent, parent, "Neuf")
     for wrong in ("", "☂☂", "x" * 201, "A / B"):
-        with pytest.raises(DirectoryError):
+        with pytest.raises(DirectoryError) as refused:
             structures.create(referent, "a", wrong)
+        assert refused.value.public.startswith(("Nom de la structure : ", "Le nom d'une structure"))
 
 
 def test_a_namesake_is_asked_about(world: World, tree: StructureTree, referent: Actor) -> None:

@@ -1,10 +1,13 @@
 """Browsers, events of the journal and what applications receive, in words."""
 
+import re
+
 import pytest
 
 from directory.services.telling.history import CHANGES, FOR_CENTRAL
 from idp.types import NameIDFormat, Source
 from tests.common.journalled import codes
+from tests.common.processes import REPOSITORY
 from views import journal
 from views.aia.history_words import SENTENCES
 from views.profile.accesses import NAME_IDS, WORDS
@@ -85,3 +88,16 @@ PRIVATE = {
 def test_whatever_may_be_sent_has_a_name() -> None:
     assert set(WORDS) == set(Source)
     assert set(NAME_IDS) == set(NameIDFormat)
+
+
+def test_what_leaves_the_bin_is_called_by_one_word() -> None:
+    """*Rétablir*: on buttons and pages, in errors, mails and the guide."""
+    texts = [
+        path
+        for room in ("directory", "views")
+        for path in (REPOSITORY / room).rglob("*")
+        if path.suffix in {".py", ".jinja2", ".pt"}
+    ]
+    assert len(texts) > 300
+    other = re.compile("restaur", re.IGNORECASE)
+    assert [path.name for path in texts if other.search(path.read_text("utf-8"))] == []

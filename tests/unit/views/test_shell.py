@@ -61,6 +61,7 @@ def test_home_has_four_doors_for_who_administers_and_the_profile_for_who_does_no
     app: TestApp,
 ) -> None:
     enter(app, "referent")
+    assert "Créez et gérez les comptes et les rôles de vos collègues." in app.get("/").text
     doors = app.get("/aia").html.select("a.door")
     assert [door.select_one(".door-name").text for door in doors] == AGENTS
     assert [door["href"] for door in doors] == [
@@ -71,6 +72,7 @@ def test_home_has_four_doors_for_who_administers_and_the_profile_for_who_does_no
     ]
     app.reset()
     enter(app, "agent")
+    assert "Votre fiche, vos structures et vos rôles." in app.get("/").text
     page = app.get("/aia")
     assert page.html.select("a.door") == []
     assert page.html.select_one("#identite") is not None

@@ -6,12 +6,14 @@ import pytest
 from pyramid.request import Request as PyramidRequest
 from pyramid.response import Response
 
+from directory.services.removal.bin import Removal
 from directory.services.rights.role_members import Assigned
 from idp.request import Request
 from idp.services import Services
 from idp.types import SsoSession
 from tests.common.clock import FakeClock
 from views import toasts
+from views.aia.bin import sentence
 from views.aia.role_assign import sentences
 from views.toasts import KEPT, LONGEST, MOST, Toast, toast
 
@@ -133,3 +135,24 @@ def test_an_assignment_of_many_is_told_whole() -> None:
     assert told[0].endswith("LONG2 et 1 autre.")
     one = sentences(Assigned("BIP", "Gestionnaire", names[:2], (), (), oneself=False))
     assert one[0].endswith("LONG0 et Prénom NOM-ASSEZ-LONG1.")
+
+
+def test_what_came_out_of_the_bin_is_told_with_what_has_no_effect_yet() -> None:
+    later = "à sa prochaine connexion"
+    alone = f"Il aura effet quand cette personne l'aura confirmé, {later}."
+    for removal, told in (
+        (Removal(("A",), account=True), "Le compte est rétabli : A."),
+        (
+            Removal(("A", "B"), account=True, waiting=("B",)),
+            f"Le compte est rétabli : A, B. À confirmer par cette personne, {later} : B.",
+        ),
+        (
+            Removal(("A",), account=False, waiting=("A",)),
+            f"Le rattachement est rétabli : A. {alone}",
+        ),
+        (
+            Removal(("A", "B"), account=False, waiting=("A",)),
+            f"Les rattachements sont rétablis : A, B. À confirmer par cette personne, {later} : A.",
+        ),
+    ):
+        assert sentence(removal) == told
