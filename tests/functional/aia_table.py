@@ -195,7 +195,7 @@ TABLE = (
         shared=TO_USERS,
         subject_id="{binned}",
     ),
-    writes("aia_user_edit", USER + "/editer", "400", shared="409"),
+    writes("aia_user_edit", USER + "/editer", "400", shared=TO_USER),
     writes(
         "aia_user_address",
         USER + "/adresse",

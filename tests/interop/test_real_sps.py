@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 import pytest
 
 from idp.errors import AuthnFailed, NoPassive, RequestDenied, StatusError
+from idp.names import of
 from tests.common.fake_sp import status_of
 from tests.common.interop import Started, Visitor, World, expected, label, mail, sorted_values
 from tests.common.saml_trace import inflated, requests, responses, with_request
@@ -293,7 +294,7 @@ def test_passive_without_a_role_is_a_status(sp: RealSP, visitor: Visitor) -> Non
 def test_backing_out_ends_here(sp: RealSP, site: Site, visitor: Visitor) -> None:
     page = visitor.go(sp.page(site))
     page = visitor.submit(page, {}, number=page.form_number("/annuler"))
-    assert f"Vous avez annulé l'ouverture de {label(sp, site)}" in page.text
+    assert f"Vous avez annulé l'ouverture {of(label(sp, site))}" in page.text
     assert responses(visitor.trace) == []
     assert_no_session(sp, site, visitor)
 
