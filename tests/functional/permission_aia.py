@@ -102,7 +102,7 @@ AIA = (
             ("aia_structure_close", "/fermer", EXPIRED, CLOSED),
         )
     ),
-    # nothing is created; tests/functional/test_create.py does
+    # nothing is created; tests/functional/creation/test_create.py does
     Row("aia_user_new", "GET", USERS + "/nouveau", SIGN_IN, LATER, LATER, **ADMINISTRATORS),
     Row(
         "aia_user_new",

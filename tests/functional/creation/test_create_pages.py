@@ -1,6 +1,5 @@
 """*Ajouter un utilisateur* on one page; what is kept of what was typed; large trees, costs."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,8 +12,6 @@ from directory.services import DirectoryServices
 from directory.services.accounts.changes import Person
 from directory.services.accounts.creation import OFFERED
 from idp.services import Services
-from tests.common.databases import Databases
-from tests.functional import create_scene
 from tests.functional.aia_realm import Realm
 from tests.functional.aia_scene import statements
 from tests.functional.conftest import to_correct
@@ -42,36 +39,6 @@ from tests.functional.create_scene import (
 pytestmark = pytest.mark.sqlite_only
 
 MOST_STATEMENTS = 16
-
-
-@pytest.fixture(scope="module")
-def realm(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
-    """Made once: each test starts from it."""
-    with create_scene.realm(databases, tmp_path_factory.mktemp("create")) as made:
-        yield made
-
-
-@pytest.fixture
-def app(realm: Realm) -> TestApp:
-    """The référent of A in front of a browser, inside the AIA."""
-    realm.put_back("start")
-    return realm.app
-
-
-@pytest.fixture
-def token(app: TestApp) -> str:
-    """His CSRF token."""
-    return str(app.cookies["convergences-csrf"])
-
-
-@pytest.fixture
-def services(realm: Realm) -> Services:
-    return realm.services
-
-
-@pytest.fixture
-def directory(realm: Realm) -> DirectoryServices:
-    return realm.directory
 
 
 # --- another person ----------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """*Applications* of the AIA: what is refused, and attacks, as a référent."""
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import select
 
@@ -9,17 +7,14 @@ from directory.authorisation import OPERATOR
 from directory.models import Application
 from directory.services import build
 from idp.services import Services
-from tests.common.databases import Databases
 from tests.functional.aia_scene import statements
 from tests.functional.applications_scene import (
     ASSIGN,
     LECTEUR,
     LOADED,
     ROLES,
-    Desk,
     Visit,
     csrf,
-    desk_on,
     held,
     item,
     membership,
@@ -31,25 +26,6 @@ from tests.functional.applications_scene import (
 from tests.functional.conftest import text_of
 
 pytestmark = pytest.mark.sqlite_only
-
-
-@pytest.fixture(scope="module")
-def desk(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Made once: each test starts from it."""
-    with desk_on(databases, tmp_path_factory.mktemp("applications")) as made:
-        yield made
-
-
-@pytest.fixture
-def visit(desk: Desk) -> Visit:
-    """Opens a browser of its own for a person, inside the AIA."""
-    desk.realm.put_back("start")
-    return desk.visit
-
-
-@pytest.fixture
-def services(desk: Desk) -> Services:
-    return desk.realm.services
 
 
 # --- refusals --------------------------------------------------------------------------------

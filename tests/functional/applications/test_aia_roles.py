@@ -1,6 +1,5 @@
 """*Applications* of the AIA: the guide's steps, one after the other, as a référent."""
 
-from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
@@ -12,16 +11,13 @@ from directory.services import build
 from directory.services.rights.assignments import Grant
 from directory.services.rights.role_members import RoleMembers
 from idp.services import Services
-from tests.common.databases import Databases
 from tests.functional.applications_scene import (
     ASSIGN,
     BASE,
     LECTEUR,
     LOADED,
     ROLES,
-    Desk,
     Visit,
-    desk_on,
     held,
     item,
     membership,
@@ -33,25 +29,6 @@ from tests.functional.applications_scene import (
 from tests.functional.conftest import text_of, to_correct
 
 pytestmark = pytest.mark.sqlite_only
-
-
-@pytest.fixture(scope="module")
-def desk(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Made once: each test starts from it."""
-    with desk_on(databases, tmp_path_factory.mktemp("applications")) as made:
-        yield made
-
-
-@pytest.fixture
-def visit(desk: Desk) -> Visit:
-    """Opens a browser of its own for a person, inside the AIA."""
-    desk.realm.put_back("start")
-    return desk.visit
-
-
-@pytest.fixture
-def services(desk: Desk) -> Services:
-    return desk.realm.services
 
 
 # --- the guide, step by step -----------------------------------------------------------------

@@ -1,7 +1,6 @@
 """*Créer un utilisateur*, step by step, and whatever somebody may send instead of a step."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 
@@ -13,8 +12,6 @@ from directory.services import DirectoryServices
 from directory.services.accounts.changes import Person
 from idp.request import Request
 from idp.services import Services
-from tests.common.databases import Databases
-from tests.functional import create_scene
 from tests.functional.aia_realm import Realm
 from tests.functional.conftest import to_correct
 from tests.functional.create_scene import (
@@ -42,36 +39,6 @@ from views.aia import creation_draft
 from views.aia.creation_draft import Draft
 
 pytestmark = pytest.mark.sqlite_only
-
-
-@pytest.fixture(scope="module")
-def realm(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
-    """Made once: each test starts from it."""
-    with create_scene.realm(databases, tmp_path_factory.mktemp("create")) as made:
-        yield made
-
-
-@pytest.fixture
-def app(realm: Realm) -> TestApp:
-    """The référent of A in front of a browser, inside the AIA."""
-    realm.put_back("start")
-    return realm.app
-
-
-@pytest.fixture
-def token(app: TestApp) -> str:
-    """His CSRF token."""
-    return str(app.cookies["convergences-csrf"])
-
-
-@pytest.fixture
-def services(realm: Realm) -> Services:
-    return realm.services
-
-
-@pytest.fixture
-def directory(realm: Realm) -> DirectoryServices:
-    return realm.directory
 
 
 # --- the way of the guide ----------------------------------------------------------------------
