@@ -17,13 +17,14 @@ from views.toasts import toast
 from views.urls import see_other
 
 DRAFT = ("libelle", "siret", "version")
+EDIT, NEW = "structure_edit", "structure_new"
 TWIN = " Si c'est voulu, cochez la case avant d'enregistrer."
 
 
 def edit(request: Request) -> Response:
     """The form with what is recorded."""
     sheet = _read(request, Permission.RENAME_STRUCTURE)
-    return _edit_page(request, sheet, _edit_form(request, sheet))
+    return _page(request, EDIT, sheet, _edit_form(request, sheet))
 
 
 def save(request: Request) -> Response:
@@ -34,7 +35,7 @@ def save(request: Request) -> Response:
         request,
         form,
         on_success=lambda values: _save(request, sheet, values),
-        on_failure=lambda: _edit_page(request, sheet, form),
+        on_failure=lambda: _page(request, EDIT, sheet, form),
     )
 
 
@@ -52,7 +53,7 @@ def _save(request: Request, sheet: StructureSheet, values: Values) -> Response:
     except AlreadyExists as error:
         form = _edit_form(request, sheet, twin=True, typed=values)
         refuse(form, FormRefused(error.public + TWIN))
-        return _edit_page(request, sheet, form, status=error.http_status)
+        return _page(request, EDIT, sheet, form, status=error.http_status)
     except DirectoryError as error:
         raise FormRefused.because(error) from error
     toast(request, f"La structure « {wanted.label} » est enregistrée.")
@@ -64,13 +65,13 @@ def _stale(request: Request, wanted: Edit, error: StaleEdit) -> Response:
     now = _read(request, Permission.RENAME_STRUCTURE)
     typed: Values = {"libelle": wanted.label, "siret": wanted.siret or "", "version": now.version}
     form = _edit_form(request, now, typed=typed)
-    return _edit_page(request, now, form, status=error.http_status, wanted=wanted)
+    return _page(request, EDIT, now, form, status=error.http_status, wanted=wanted)
 
 
 def new(request: Request) -> Response:
     """The form of a structure below this one."""
     sheet = _read(request, Permission.CREATE_STRUCTURE)
-    return _new_page(request, sheet, _new_form(request, sheet))
+    return _page(request, NEW, sheet, _new_form(request, sheet))
 
 
 def create(request: Request) -> Response:
@@ -81,7 +82,7 @@ def create(request: Request) -> Response:
         request,
         form,
         on_success=lambda values: _create(request, sheet, values),
-        on_failure=lambda: _new_page(request, sheet, form),
+        on_failure=lambda: _page(request, NEW, sheet, form),
     )
 
 
@@ -94,7 +95,7 @@ def _create(request: Request, sheet: StructureSheet, values: Values) -> Response
     except AlreadyExists as error:
         form = _new_form(request, sheet, twin=True, typed=values)
         refuse(form, FormRefused(error.public + TWIN))
-        return _new_page(request, sheet, form, status=error.http_status)
+        return _page(request, NEW, sheet, form, status=error.http_status)
     except DirectoryError as error:
         raise FormRefused.because(error) from error
     toast(request, f"La structure « {label} » est créée dans « {sheet.label} ».")
@@ -135,8 +136,9 @@ def _new_form(
     )
 
 
-def _edit_page(
+def _page(
     request: Request,
+    template: str,
     sheet: StructureSheet,
     form: Form,
     *,
@@ -144,16 +146,7 @@ def _edit_page(
     wanted: Edit | None = None,
 ) -> Response:
     values = {"sheet": sheet, "form": form, "wanted": wanted}
-    response = render_to_response("views:templates/aia/structure_edit.jinja2", values, request)
-    response.status = status
-    return response
-
-
-def _new_page(
-    request: Request, sheet: StructureSheet, form: Form, *, status: int = 200
-) -> Response:
-    values = {"sheet": sheet, "form": form}
-    response = render_to_response("views:templates/aia/structure_new.jinja2", values, request)
+    response = render_to_response(f"views:templates/aia/{template}.jinja2", values, request)
     response.status = status
     return response
 
