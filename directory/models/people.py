@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from directory.models.keys import folded
 from directory.models.structures import Structure
 from idp.db import Base
 
@@ -65,12 +66,12 @@ class Account(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     subject_id: Mapped[str] = mapped_column(String(64), unique=True)
     mail: Mapped[str] = mapped_column(String(254))
-    mail_key: Mapped[str] = mapped_column(String(254), unique=True)
+    mail_key: Mapped[str] = mapped_column(folded(254), unique=True)
     sn: Mapped[str] = mapped_column(String(100))
     given_name: Mapped[str] = mapped_column(String(100))
-    sn_key: Mapped[str] = mapped_column(String(100), server_default=text("''"))
-    given_name_key: Mapped[str] = mapped_column(String(100), server_default=text("''"))
-    search_key: Mapped[str] = mapped_column(String(500))
+    sn_key: Mapped[str] = mapped_column(folded(100), server_default=text("''"))
+    given_name_key: Mapped[str] = mapped_column(folded(100), server_default=text("''"))
+    search_key: Mapped[str] = mapped_column(folded(500))
     password_hash: Mapped[str | None] = mapped_column(String(100))
     password_changed_at: Mapped[datetime | None]
     locked: Mapped[bool] = mapped_column(default=False)
@@ -110,6 +111,7 @@ class Membership(Base):
     __tablename__ = "membership"
     __table_args__ = (
         UniqueConstraint("account_id", "structure_id"),
+        Index("uq_membership_id_structure_id", "id", "structure_id", unique=True),
         CheckConstraint(
             "valid_until IS NULL OR valid_from IS NULL OR valid_until > valid_from",
             name="validity",
@@ -144,8 +146,8 @@ class Membership(Base):
     service: Mapped[str | None] = mapped_column(String(200))
     function: Mapped[str | None] = mapped_column(String(200))
     application_identifier: Mapped[str | None] = mapped_column(String(100))
-    identifier_key: Mapped[str] = mapped_column(String(100), server_default=text("''"))
-    search_key: Mapped[str] = mapped_column(String(1000), server_default=text("''"))
+    identifier_key: Mapped[str] = mapped_column(folded(100), server_default=text("''"))
+    search_key: Mapped[str] = mapped_column(folded(1000), server_default=text("''"))
     teleworking: Mapped[bool] = mapped_column(default=False)
     postal_address: Mapped[str | None] = mapped_column(String(500))
     phone: Mapped[str | None] = mapped_column(String(40))

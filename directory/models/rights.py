@@ -3,7 +3,15 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from directory.models.people import Account, Membership
@@ -57,12 +65,22 @@ class Role(Base):
 
 
 class Assignment(Base):
-    """A membership holds a role, granted by whom and when, optionally from / until."""
+    """A membership holds a role, granted by whom and when, optionally from / until.
+
+    ``structure_id`` repeats the membership's, so that one index tells who holds a role in some
+    structures; the foreign key keeps it true when a membership moves.
+    """
 
     __tablename__ = "assignment"
     __table_args__ = (
         UniqueConstraint("membership_id", "role_id"),
-        Index("ix_assignment_role_id", "role_id", "membership_id"),
+        ForeignKeyConstraint(
+            ["membership_id", "structure_id"],
+            ["membership.id", "membership.structure_id"],
+            ondelete="CASCADE",
+            onupdate="CASCADE",
+        ),
+        Index("ix_assignment_role_id", "role_id", "structure_id", "membership_id"),
         CheckConstraint(
             "valid_until IS NULL OR valid_from IS NULL OR valid_until > valid_from",
             name="validity",
@@ -70,7 +88,8 @@ class Assignment(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    membership_id: Mapped[int] = mapped_column(ForeignKey("membership.id", ondelete="CASCADE"))
+    membership_id: Mapped[int]
+    structure_id: Mapped[int]
     role_id: Mapped[int] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"))
     granted_by: Mapped[str] = mapped_column(String(120))
     granted_at: Mapped[datetime]

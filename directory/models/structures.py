@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from directory.models.keys import folded
 from idp.db import Base
 
 
@@ -33,6 +34,6 @@ class Structure(Base):
     path: Mapped[str] = mapped_column(String(400))
     label_path: Mapped[str] = mapped_column(String(2000))
     siret_in_force: Mapped[str | None] = mapped_column(String(14))
-    search_key: Mapped[str] = mapped_column(String(200))
-    path_key: Mapped[str] = mapped_column(String(400), server_default=text("''"))
+    search_key: Mapped[str] = mapped_column(folded(200))
+    path_key: Mapped[str] = mapped_column(folded(400), server_default=text("''"))
     closed_at: Mapped[datetime | None]

@@ -30,12 +30,10 @@ from directory.people.lines import (
 )
 from directory.people.making import Making
 from directory.people.order import Order
-from directory.people.pages import Listing, Pager
+from directory.people.pages import Listing, Numbers, Pager
 from directory.people.resolving import Resolver
-from directory.people.statements import (
-    Wanted,
-    people,
-)
+from directory.people.statements import people
+from directory.people.wanted import Wanted
 from directory.search import search_key
 from directory.validity import ACCOUNT, ASSIGNMENT, MEMBERSHIP, PHOTO, not_over
 
@@ -81,7 +79,7 @@ class People:
         """
         wanted = self._resolver.wanted(actor, criteria, of_people=True)
         listing = _people(actor, criteria, wanted)
-        return _judge_people(*self._pager.count(listing, self._core.clock.now()))
+        return _judge_people(self._pager.count(listing, self._core.clock.now()))
 
     def ids(self, actor: Actor, criteria: Criteria) -> Select[Any]:
         """The ids of the accounts that :meth:`page` would list, for another statement.
@@ -214,16 +212,17 @@ class People:
         return Page(make(found.rows, now), found.first, found.total, found.before, found.after)
 
 
-def _judge_people(found: int, whose: int) -> Count:
-    if whose > COUNTED:
+def _judge_people(numbers: Numbers) -> Count:
+    if numbers.whose > COUNTED:
         return Count(COUNTED, exact=False)
     # Many memberships of few people: there are at least these people.
-    return Count(whose, exact=True) if found < _looked_at() else Count(whose - 1, exact=False)
+    return (
+        Count(numbers.whose, exact=True) if numbers.all else Count(numbers.whose - 1, exact=False)
+    )
 
 
-def _judge_lines(found: int, whose: int) -> Count:
-    del whose
-    return Count(min(found, COUNTED), exact=found <= COUNTED)
+def _judge_lines(numbers: Numbers) -> Count:
+    return Count(min(numbers.found, COUNTED), exact=numbers.found <= COUNTED)
 
 
 def _looked_at() -> int:

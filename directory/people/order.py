@@ -79,6 +79,11 @@ class Order:
         """Whether an index of the accounts leads through the list."""
         return self.head[0].table is ACCOUNT
 
+    @property
+    def by_name(self) -> bool:
+        """Whether it begins with name and first name."""
+        return self.head is _NAME
+
     def reversed(self) -> "Order":
         """The same list from its end."""
         return Order(self.head, self.tail, not self.descending)

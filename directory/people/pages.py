@@ -3,25 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Executable, FromClause, Row, Select, Subquery, select
+from sqlalchemy import Executable, FromClause, Row, Select, Subquery, select
 
+from directory.people import at_once
 from directory.people.lines import SIZES, Count
+from directory.people.names import Between
 from directory.people.order import LINE, Order
 from directory.people.statements import (
-    UNSEEN,
-    Wanted,
     count,
-    counted,
     gathered,
     lines,
     lines_whole,
+    memberships,
     people,
     people_whole,
-    some,
 )
+from directory.people.wanted import UNSEEN, Wanted
 from directory.states import LONG_AGO
 from directory.validity import ACCOUNT, MEMBERSHIP
 from idp.cursors import Cursors
@@ -30,8 +29,17 @@ from idp.errors import DirectoryError
 if TYPE_CHECKING:
     from idp.services import Core
 
-STRETCHES = (500, 2000, 8000)
-"""Accounts among which a page of a long list is looked for, the next where one holds too few."""
+AT_ONCE = 4000
+"""Memberships that are sorted by the statement that counts them."""
+
+NEAR = {"account": 8000, "role": 2000, "words": 1000, "role and words": 4000}
+"""Accounts, in the order of the list, among which a page of a longer one is looked for.
+
+By what they are asked: the more an answer costs, and the less all of them would, the fewer.
+"""
+
+SAMPLE = 400
+"""Memberships that show where the first of many stand."""
 
 _FORWARDS, _BACKWARDS = "after", "before"
 
@@ -42,8 +50,8 @@ class Listing:
 
     ``name`` tells it from every other list of every other person: its cursors are good for it
     alone. Of ``people``, or of lines; with ``role_id`` of those that hold it, ``columns`` may tell
-    how. ``looked_at``: so many lines are counted. ``few``: there is not much of it. ``bucketed``:
-    sorted by the last sign-in first.
+    how. ``looked_at``: so many lines are counted at least. ``few``: there is not much of it.
+    ``bucketed``: sorted by the last sign-in first.
     """
 
     name: str
@@ -70,25 +78,51 @@ class Listing:
             with_structure=not order.by_account,
         )
 
-    def every(self) -> Select[Any]:
-        """The keys of the lines that are looked at to count: of people, one for each membership."""
-        line = ACCOUNT.c.id if self.people else MEMBERSHIP.c.id
-        columns = (*self.order.columns(), line.label(LINE))
-        by_structure = not self.order.by_account
-        found = lines(self.wanted, columns, self.role_id, with_structure=by_structure)
-        return found.limit(self.looked_at)
-
     @property
     def at_once(self) -> bool:
-        """Whether the keys that are counted can be those of the page."""
+        """Whether what is counted can be what the page is sorted from."""
         return not self.bucketed and (self.order.by_account or not self.people)
 
-    def whole(self, keys: Select[Any], order: Order, *more: ColumnElement[Any]) -> Select[Any]:
-        """The lines of some of these keys."""
-        columns = (*more, *self.columns)
+    def memberships(self) -> Select[Any]:
+        """The memberships that are counted."""
+        return memberships(self.wanted, self.role_id)
+
+    @property
+    def most_at_once(self) -> int:
+        """As many of them are counted: more, where what is counted is as good as read."""
+        wanted = self.wanted
+        located = self.role_id is not None and wanted.within.structure_ids is not None
+        read = wanted.words or wanted.by_name or located
+        return AT_ONCE if self.at_once and read else self.looked_at
+
+    @property
+    def near(self) -> int:
+        """How far a page is looked for along the order of the list."""
+        by_role = self.role_id is not None or self.wanted.role_ids is not None
+        if self.wanted.words:
+            return NEAR["role and words" if by_role else "words"]
+        return NEAR["role" if by_role else "account"]
+
+    def whole(self, keys: Select[Any], order: Order, beside: Subquery | None = None) -> Select[Any]:
+        """The lines of some of these keys, each beside this one row."""
+        columns = (*(beside.c if beside is not None else ()), *self.columns)
         if self.people:
-            return people_whole(columns, order, keys)
-        return lines_whole(columns, order, keys, self.role_id)
+            return people_whole(columns, order, keys, beside)
+        return lines_whole(columns, order, keys, self.role_id, beside)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How many memberships were found, of how many people, and whether there are no others."""
+
+    found: int
+    whose: int
+    all: bool
+
+    @classmethod
+    def of(cls, row: Row[Any], most: int) -> "Numbers":
+        """What a statement says that looked for so many at most."""
+        return cls(row.found, row.whose, all=row.found < most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +164,11 @@ class Pager:
         cursor: str | None,
         size: int,
         now: datetime,
-        judge: Callable[[int, int], Count],
+        judge: Callable[[Numbers], Count],
     ) -> Rows:
         """The page at this cursor; the first one when it is empty or was not made for this list.
 
-        ``judge`` says what the number of lines looked at, and of whose they are, make together.
+        ``judge`` says what the numbers of lines looked at, and of whose they are, make together.
 
         Raises:
             DirectoryError: not one of the sizes.
@@ -144,8 +178,8 @@ class Pager:
                 f"page size {size}", public="Ce nombre d'éléments par page n'est pas proposé."
             )
         place = self._place(listing, cursor)
-        (found, whose), page = self._counted(listing, place, size, now)
-        total = judge(found, whose)
+        numbers, page = self._counted(listing, place, size, now)
+        total = judge(numbers)
         listing = replace(listing, few=total.exact)
         rows, more = page if page is not None else self._rows(listing, place, size, now)
         backwards = place.way == _BACKWARDS
@@ -168,28 +202,29 @@ class Pager:
             else None,
         )
 
-    def count(self, listing: Listing, now: datetime) -> tuple[int, int]:
+    def count(self, listing: Listing, now: datetime) -> Numbers:
         """How many lines there are, looked for no further than wanted, and of how many."""
-        every = listing.every().cte("every").prefix_with("MATERIALIZED", dialect="postgresql")
-        statement = select(*counted(every))
-        row = self._planned(statement, now)[0]
-        return row.found, row.whose
+        most = listing.looked_at
+        every = at_once.found(listing.memberships(), most)
+        return Numbers.of(self._planned(at_once.counted(every), now)[0], most)
 
     def _counted(
         self, listing: Listing, place: _Place, size: int, now: datetime
-    ) -> tuple[tuple[int, int], tuple[Sequence[_Found], bool] | None]:
+    ) -> tuple[Numbers, tuple[Sequence[_Found], bool] | None]:
         """:meth:`count`; and the page, where all that was counted is all that there is."""
         if not listing.at_once:
             return self.count(listing, now), None
         backwards = place.way == _BACKWARDS
         order = listing.order.reversed() if backwards else listing.order
-        every, keys = some(listing.every(), order, place.key)
-        statement = listing.whole(keys.limit(size + 1), order, *counted(every))
-        rows = self._planned(statement, now)
-        numbers = (rows[0].found, rows[0].whose) if rows else self.count(listing, now)
-        if numbers[0] >= listing.looked_at:
+        most = listing.most_at_once
+        every = at_once.found(listing.memberships(), most)
+        keys = at_once.keys(every, most, order, place.key, people=listing.people)
+        beside = at_once.counted(every).subquery("numbers")
+        rows = self._planned(listing.whole(keys.limit(size + 1), order, beside), now)
+        numbers = Numbers.of(rows[0], most)
+        if not numbers.all:
             return numbers, None
-        page = [(None, row) for row in rows[:size]]
+        page = [(None, row) for row in rows[:size] if row.key_0 is not None]
         return numbers, (page[::-1] if backwards else page, len(rows) > size)
 
     def _rows(
@@ -220,13 +255,13 @@ class Pager:
         most: int,
         now: datetime,
     ) -> Sequence[Row[Any]]:
-        """The first rows of many, along the index of the sort.
+        """The first rows of many, along the index of the sort; as a rule they stand near.
 
-        Most lists fill a page from the first stretch. Where the last would hold too few as well,
-        what is wanted is rare, or stands elsewhere close together (people of one name, sorted by
-        name): it is gathered.
+        Else what is wanted is rare, or stands elsewhere close together (people of one name, sorted
+        by name): it is gathered.
         """
-        for accounts, further in pairwise((*STRETCHES, STRETCHES[-1])):
+        # SQLite reads a stretch to its end and sorts it: a short one first, that most lists fill.
+        for accounts in (listing.near // 16, listing.near)[0 if self._core.db.is_sqlite else 1 :]:
             stretch = order.stretch(key, accounts)
             near = listing.keys(wanted, stretch)
             if key is not None:
@@ -235,9 +270,6 @@ class Pager:
             rows = self._planned(listing.whole(keys, order), now)
             if len(rows) == most or self._is_last(stretch, accounts, now):
                 return rows
-            # Of the first one can tell little: names stand close together.
-            if accounts > STRETCHES[0] and len(rows) * further < most * accounts:
-                break
         return self._gathered(listing, wanted, order, key, most, now)
 
     def _is_last(self, stretch: Subquery, accounts: int, now: datetime) -> bool:
@@ -259,12 +291,31 @@ class Pager:
         Many sorted by structure, or found by name, are left to the database: it walks along an
         index that tells it all that it wants to know.
         """
+        if wanted.words and order.by_name and not listing.few and wanted.bucket != UNSEEN:
+            wanted = self._bounded(listing, wanted, order, key, most, now)
         keys = listing.keys(wanted)
         if key is not None:
             keys = keys.where(order.behind(key))
         at_once = listing.few or (order.by_account and not wanted.by_name)
         keys = gathered(keys, order) if at_once else order.sort(keys)
         return self._planned(listing.whole(keys.limit(most), order), now)
+
+    def _bounded(
+        self,
+        listing: Listing,
+        wanted: Wanted,
+        order: Order,
+        key: Sequence[Any] | None,
+        most: int,
+        now: datetime,
+    ) -> Wanted:
+        """Without those who stand too far to be among the first, as some of all show."""
+        every = at_once.found(memberships(wanted, listing.role_id), SAMPLE)
+        keys = at_once.keys(every, SAMPLE + 1, order, key, people=listing.people)
+        last = self._planned(keys.offset(most - 1).limit(1), now)
+        ends = (key, last[0] if last else None)
+        low, high = ends[::-1] if order.descending else ends
+        return replace(wanted, between=Between.keys(low, high))
 
     def _planned(self, statement: Executable, now: datetime) -> Sequence[Row[Any]]:
         return self._core.db.rows_planned(statement, {"now": now, "long_ago": now - LONG_AGO})

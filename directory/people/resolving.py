@@ -8,7 +8,7 @@ from sqlalchemy import BindParameter, Row, bindparam, select
 
 from directory.authorisation import Actor, ApplicationTarget, Permission, StructureTarget, may
 from directory.people.lines import Criteria, State
-from directory.people.statements import Wanted, words_of
+from directory.people.wanted import Wanted, words_of
 from directory.people.within import Within
 from directory.validity import APPLICATION, ROLE, STRUCTURE
 from idp.errors import DirectoryError, NotFound
@@ -80,7 +80,7 @@ class Resolver:
         if within.structure_ids is not None or place is None:
             return within
         found = select(STRUCTURE.c.id).where(place).limit(_MOST_LOCATED + 1)
-        ids = tuple(row.id for row in self._core.db.rows(found, {}))
+        ids = tuple(row.id for row in self._core.db.rows_planned(found, {}))
         return within if len(ids) > _MOST_LOCATED else replace(within, structure_ids=ids)
 
     def role(self, actor: Actor, application_code: str, code: str) -> tuple[int, int]:

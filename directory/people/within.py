@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import Boolean, TypeEngine
 
 from directory.authorisation import Actor
@@ -50,8 +51,14 @@ class one_of(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
     type = Boolean()
     inherit_cache = True
 
-    def __init__(self, column: ColumnElement[int], ids: Sequence[int]) -> None:
+    def __init__(self, column: ColumnElement[int], ids: Sequence[int], *, leads: bool) -> None:
+        """``leads``: SQLite may look each of them up, else it asks of each row that it has."""
         super().__init__(column, literal(ids, _Ids()))
+        self._leads = leads
+
+    def self_group(self, against: OperatorType | None = None) -> Any:  # noqa: ANN401 - as the parent's
+        """What SQLAlchemy has SQLite compare with 1, which no index tells; or as it is."""
+        return self if self._leads else super().self_group(against)
 
 
 @compiles(one_of)
@@ -101,11 +108,18 @@ class Within:
         return Within((), (structure_id,) if inside else ())
 
     def conditions(
-        self, membership: FromClause = MEMBERSHIP, structure: FromClause = STRUCTURE
+        self,
+        membership: FromClause = MEMBERSHIP,
+        structure: FromClause = STRUCTURE,
+        *,
+        leads: bool = False,
     ) -> list[ColumnElement[bool]]:
-        """As SQL, on a membership and its structure; nothing when nothing bounds it."""
+        """As SQL, on a membership and its structure; nothing when nothing bounds it.
+
+        ``leads``: what is found is best found by it, for nothing else leads to its rows.
+        """
         if self.structure_ids is not None:
-            return [one_of(membership.c.structure_id, self.structure_ids)]
+            return [one_of(membership.c.structure_id, self.structure_ids, leads=leads)]
         place = self.holds(structure)
         return [] if place is None else [place]
 

@@ -52,8 +52,8 @@ def fill(db: Database, accounts: int) -> None:
         put_structures(put, tree)
         put_applications(put)
         named = put_accounts(put, dice, accounts)
-        owners = put_memberships(put, dice, named, tree)
-        put_assignments(put, dice, owners, accounts * ASSIGNMENTS)
+        places = put_memberships(put, dice, named, tree)
+        put_assignments(put, dice, places, accounts * ASSIGNMENTS)
         put_mandates(put, tree)
     with db.engine.connect() as connection:
         vacuumed = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -198,21 +198,21 @@ def signed_in(dice: random.Random, number: int) -> datetime | None:
 
 def put_memberships(
     put: Put, dice: random.Random, keys: Sequence[str], tree: Sequence[Place]
-) -> int:
-    """One for each person, two for one in ten; returns how many."""
+) -> list[int]:
+    """One for each person, two for one in ten; returns the structure of each, by id - 1."""
     labels = [search_key(each.label) for each in tree]
     weights = [0.0, 0.0, *(dice.uniform(0.5, 1.5) for _ in tree[2:])]
     first = dice.choices(range(len(tree)), weights, k=len(keys))
-    made = 0
+    structures: list[int] = []
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        nonlocal made
         for number, (key, at) in enumerate(zip(keys, first, strict=True), start=1):
             places = [at]
             if dice.random() < 0.1:
                 places.append((at + dice.randrange(1, len(tree))) % len(tree))
             for order, place in enumerate(places):
-                made += 1
+                structures.append(place + 1)
+                made = len(structures)
                 confirmed = None if order and made % 5 == 0 else NOW
                 identifier = f"{place}-{number}"
                 yield (
@@ -245,23 +245,26 @@ def put_memberships(
         "created_at",
     ]
     put("membership", columns, rows())
-    return made
+    return structures
 
 
-def put_assignments(put: Put, dice: random.Random, memberships: int, wanted: int) -> None:
+def put_assignments(put: Put, dice: random.Random, places: Sequence[int], wanted: int) -> None:
     """Two roles for each membership until there are enough; some roles are much more held."""
     roles = [each * ROLES + role for role in range(ROLES) for each in applications()]
     weights = [1 / (at + 1) for at in range(len(roles))]
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        holders = dice.sample(range(1, memberships + 1), wanted // ASSIGNMENTS)
+        holders = dice.sample(range(1, len(places) + 1), wanted // ASSIGNMENTS)
         chosen = dice.choices(range(len(roles)), weights, k=len(holders))
         for number, (membership, at) in enumerate(zip(holders, chosen, strict=True)):
             other = (at + dice.randrange(1, len(roles))) % len(roles)
+            place = places[membership - 1]
             for nth, role in enumerate((roles[at], roles[other]), start=1):
-                yield ASSIGNMENTS * number + nth, membership, role, "subject-1", NOW - 500 * DAY
+                held = (ASSIGNMENTS * number + nth, membership, place, role)
+                yield (*held, "subject-1", NOW - 500 * DAY)
 
-    put("assignment", ["id", "membership_id", "role_id", "granted_by", "granted_at"], rows())
+    columns = ["id", "membership_id", "structure_id", "role_id", "granted_by", "granted_at"]
+    put("assignment", columns, rows())
 
 
 def put_mandates(put: Put, tree: Sequence[Place]) -> None:

@@ -20,7 +20,8 @@ from directory.people.columns import GRANT_COLUMNS
 from directory.people.lines import Criteria, Sort
 from directory.people.order import Order
 from directory.people.resolving import Resolver
-from directory.people.statements import Wanted, lines, words_of
+from directory.people.statements import lines
+from directory.people.wanted import Wanted, words_of
 from directory.people.within import Within
 from directory.services.exports.read_ahead import read_ahead
 from directory.services.exports.sending import Sending, Told, patiently

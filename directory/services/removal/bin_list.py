@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from directory.authorisation import AccountTarget, Actor, MembershipTarget, Permission, may
 from directory.people.lines import COUNTED, SIZES, Count, Page
-from directory.people.statements import count, words_of
+from directory.people.statements import count
+from directory.people.wanted import words_of
 from directory.scope import shows_state, visible_to
 from directory.services.lookup import account_targets
 from directory.services.removal.binned import BIN_PERIOD

@@ -65,7 +65,7 @@ class Granting:
             return
         self._check_single(session, membership, role, after)
         if known is None:
-            known = Assignment(membership_id=membership.id, role_id=role.id)
+            known = Assignment(membership=membership, role=role)
             session.add(known)
         if anew:
             known.granted_by, known.granted_at = origin().actor, now

@@ -192,7 +192,8 @@ def _add_account(world: Made, number: int, plan: AccountPlan) -> Account:
             suspended=each.suspended,
             confirmed_at=START if each.confirmed else None,
             created_at=START,
-            deleted_at=START if each.deleted else None,
+            # With an account in the bin go all its memberships.
+            deleted_at=START if each.deleted or plan.deleted else None,
         )
         world.memberships.append(membership)
         world.session.add_all(

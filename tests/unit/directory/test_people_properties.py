@@ -44,9 +44,9 @@ WORDS = ("", "eri", "LE", "g", "gall", "œ", "%", "_", "n1", "n1 e")
 @contextmanager
 def bounded(counted: int, stretch: int) -> Iterator[None]:
     """As if what is much began here: the ways of large directories are tried on small ones."""
-    stretches = (stretch, 2 * stretch, 8 * stretch)
-    much = patch.object(service, "COUNTED", counted)
-    with much, patch.object(people_pages, "STRETCHES", stretches):
+    near = dict.fromkeys(people_pages.NEAR, stretch)
+    sizes = {"AT_ONCE": 2 * counted, "NEAR": near, "SAMPLE": 12}
+    with patch.object(service, "COUNTED", counted), patch.multiple(people_pages, **sizes):
         yield
 
 

@@ -209,3 +209,72 @@ def test_names_recorded_before_0011_are_folded(blank_database_url: str, settings
         "e 7",
         "d oeuvre leila l@v.fr creteil e 7",
     )
+
+
+def test_an_assignment_says_where_and_follows_its_membership(
+    blank_database_url: str, settings: Settings
+) -> None:
+    assert settings.database_url == blank_database_url
+    import_models(settings)
+    database = at(settings, "0015")
+    now = START if not database.is_sqlite else START.replace(tzinfo=None).isoformat(" ")
+    with database.engine.connect() as connection:
+        lock(connection)
+        for statement in (
+            (
+                "INSERT INTO structure (id, code, label, path, label_path, search_key)"
+                " VALUES (7, 'a', 'A', '/7/', 'A', 'a'), (8, 'b', 'B', '/8/', 'B', 'b')"
+            ),
+            (
+                "INSERT INTO account (id, subject_id, mail, mail_key, sn, given_name, search_key,"
+                " locked, valid_from, created_at)"
+                " VALUES (1, 's', 'l@v.fr', 'l@v.fr', 'L', 'L', 'l', false, :now, :now)"
+            ),
+            (
+                "INSERT INTO membership (id, public_id, account_id, structure_id, teleworking,"
+                " suspended, created_at) VALUES (3, 'm', 1, 7, false, false, :now)"
+            ),
+            (
+                "INSERT INTO application (id, code, label, description, icon, single_role)"
+                " VALUES (1, 'bip', 'BIP', '', '', false)"
+            ),
+            (
+                "INSERT INTO role (id, application_id, code, label, value)"
+                " VALUES (1, 1, 'r', 'R', 'R')"
+            ),
+            (
+                "INSERT INTO assignment (id, membership_id, role_id, granted_by, granted_at)"
+                " VALUES (5, 3, 1, 'system', :now)"
+            ),
+        ):
+            connection.execute(text(statement), {"now": now} if ":now" in statement else {})
+        connection.commit()
+    upgrade(settings)
+    where = text("SELECT id, granted_by, structure_id FROM assignment")
+    with database.engine.connect() as connection:
+        assert connection.execute(where).all() == [(5, "system", 7)]
+        connection.execute(text("UPDATE membership SET structure_id = 8"))
+        assert connection.execute(where).all() == [(5, "system", 8)]
+        connection.execute(text("DELETE FROM membership"))
+        assert connection.execute(where).all() == []
+    database.dispose()
+
+
+def test_folded_keys_compare_by_their_bytes(database: Database) -> None:
+    if database.is_sqlite:
+        return  # as SQLite does
+    collated = text(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns"
+        " WHERE collation_name = 'C' AND table_schema = 'public' ORDER BY 1"
+    )
+    with database.engine.connect() as connection:
+        assert connection.scalars(collated).all() == [
+            "account.given_name_key",
+            "account.mail_key",
+            "account.search_key",
+            "account.sn_key",
+            "membership.identifier_key",
+            "membership.search_key",
+            "structure.path_key",
+            "structure.search_key",
+        ]
