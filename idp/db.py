@@ -94,10 +94,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         """On the way in."""
         return _as_text if dialect.name == "sqlite" else _aware
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """On the way out."""
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """On the way out: nothing of PostgreSQL, whose connections are all asked for UTC."""
         del coltype
-        return _from_text if dialect.name == "sqlite" else _in_utc
+        return _from_text if dialect.name == "sqlite" else None
 
 
 def _aware(value: datetime | None) -> datetime | None:
@@ -106,15 +106,12 @@ def _aware(value: datetime | None) -> datetime | None:
     return value
 
 
-def _in_utc(value: datetime | None) -> datetime | None:
-    # Nothing to do is the rule: PostgreSQL is asked for UTC, and an export reads millions.
-    return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
-
-
 @lru_cache(maxsize=128)
 def _as_text(value: datetime | None) -> str | None:
-    checked = _in_utc(_aware(value))
-    return None if checked is None else checked.replace(tzinfo=None).isoformat(" ", "microseconds")
+    checked = _aware(value)
+    if checked is None:
+        return None
+    return checked.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _from_text(value: str | None) -> datetime | None:
