@@ -222,7 +222,7 @@ def _judge_people(numbers: Numbers) -> Count:
 
 
 def _judge_lines(numbers: Numbers) -> Count:
-    return Count(min(numbers.found, COUNTED), exact=numbers.found <= COUNTED)
+    return Count(min(numbers.found, COUNTED), exact=numbers.all and numbers.found <= COUNTED)
 
 
 def _looked_at() -> int:

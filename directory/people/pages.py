@@ -88,6 +88,11 @@ class Listing:
         return memberships(self.wanted, self.role_id)
 
     @property
+    def bounded(self) -> bool:
+        """Whether search keys tell who cannot stand on a page, of those that are read for words."""
+        return self.at_once and self.order.by_name and bool(self.wanted.words)
+
+    @property
     def most_at_once(self) -> int:
         """As many of them are counted: more, where what is counted is as good as read."""
         wanted = self.wanted
@@ -150,6 +155,20 @@ _START = _Place(_FORWARDS, None, 1)
 _Found = tuple[str | None, Row[Any]]
 """A row, and of a list that is sorted by the last sign-in the bucket in which it stands."""
 
+_Part = tuple[Sequence[_Found], bool]
+"""The rows of a page, and whether there are more that way."""
+
+_Key = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The page too, where all was counted; else at which key it ends at the latest, if known."""
+
+    numbers: Numbers
+    page: _Part | None = None
+    until: _Key | None = None
+
 
 class Pager:
     """Reads pages: a list in one statement or three, by the last sign-in four times as many."""
@@ -178,10 +197,10 @@ class Pager:
                 f"page size {size}", public="Ce nombre d'éléments par page n'est pas proposé."
             )
         place = self._place(listing, cursor)
-        numbers, page = self._counted(listing, place, size, now)
-        total = judge(numbers)
+        counted = self._counted(listing, place, size, now)
+        total = judge(counted.numbers)
         listing = replace(listing, few=total.exact)
-        rows, more = page if page is not None else self._rows(listing, place, size, now)
+        rows, more = counted.page or self._rows(listing, place, size, now, counted.until)
         backwards = place.way == _BACKWARDS
         if backwards and not more:
             # The beginning is near, or moved since: a whole first page.
@@ -208,28 +227,32 @@ class Pager:
         every = at_once.found(listing.memberships(), most)
         return Numbers.of(self._planned(at_once.counted(every), now)[0], most)
 
-    def _counted(
-        self, listing: Listing, place: _Place, size: int, now: datetime
-    ) -> tuple[Numbers, tuple[Sequence[_Found], bool] | None]:
+    def _counted(self, listing: Listing, place: _Place, size: int, now: datetime) -> _Counted:
         """:meth:`count`; and the page, where all that was counted is all that there is."""
         if not listing.at_once:
-            return self.count(listing, now), None
+            return _Counted(self.count(listing, now))
         backwards = place.way == _BACKWARDS
         order = listing.order.reversed() if backwards else listing.order
         most = listing.most_at_once
         every = at_once.found(listing.memberships(), most)
-        keys = at_once.keys(every, most, order, place.key, people=listing.people)
+        some = at_once.some(every, most, SAMPLE if listing.bounded else 0)
+        keys = at_once.keys(some, order, place.key, people=listing.people)
         beside = at_once.counted(every).subquery("numbers")
         rows = self._planned(listing.whole(keys.limit(size + 1), order, beside), now)
-        numbers = Numbers.of(rows[0], most)
+        numbers, more = Numbers.of(rows[0], most), len(rows) > size
         if not numbers.all:
-            return numbers, None
+            return _Counted(numbers, until=_key_of(listing, rows[size]) if more else None)
         page = [(None, row) for row in rows[:size] if row.key_0 is not None]
-        return numbers, (page[::-1] if backwards else page, len(rows) > size)
+        return _Counted(numbers, (page[::-1] if backwards else page, more))
 
     def _rows(
-        self, listing: Listing, place: _Place, size: int, now: datetime
-    ) -> tuple[Sequence[_Found], bool]:
+        self,
+        listing: Listing,
+        place: _Place,
+        size: int,
+        now: datetime,
+        until: _Key | None = None,
+    ) -> _Part:
         """At most ``size`` rows in the list's order, and whether there are more that way."""
         backwards = place.way == _BACKWARDS
         order = listing.order.reversed() if backwards else listing.order
@@ -240,6 +263,7 @@ class Pager:
             few = listing.few or bucket == UNSEEN
             walks = order.by_account and not few and not wanted.by_name
             read = self._walked if walks else self._gathered
+            wanted = replace(wanted, between=_between(listing, order, key, until))
             found.extend((bucket, row) for row in read(listing, wanted, order, key, most, now))
             if len(found) > size:
                 break
@@ -251,7 +275,7 @@ class Pager:
         listing: Listing,
         wanted: Wanted,
         order: Order,
-        key: Sequence[Any] | None,
+        key: _Key | None,
         most: int,
         now: datetime,
     ) -> Sequence[Row[Any]]:
@@ -268,12 +292,14 @@ class Pager:
                 near = near.where(order.further(key, order.on(stretch)))
             keys = order.sort(near, order.on(stretch)).limit(most)
             rows = self._planned(listing.whole(keys, order), now)
-            if len(rows) == most or self._is_last(stretch, accounts, now):
+            if len(rows) == most or self._is_last(listing, stretch, accounts, now):
                 return rows
         return self._gathered(listing, wanted, order, key, most, now)
 
-    def _is_last(self, stretch: Subquery, accounts: int, now: datetime) -> bool:
-        """No account stands behind it."""
+    def _is_last(self, listing: Listing, stretch: Subquery, accounts: int, now: datetime) -> bool:
+        """No account stands behind it; not asked where few of them would be gathered."""
+        if listing.bounded:
+            return False
         (there,) = self._planned(count(select(stretch.c.id), accounts), now)[0]
         return bool(there < accounts)
 
@@ -282,7 +308,7 @@ class Pager:
         listing: Listing,
         wanted: Wanted,
         order: Order,
-        key: Sequence[Any] | None,
+        key: _Key | None,
         most: int,
         now: datetime,
     ) -> Sequence[Row[Any]]:
@@ -291,31 +317,12 @@ class Pager:
         Many sorted by structure, or found by name, are left to the database: it walks along an
         index that tells it all that it wants to know.
         """
-        if wanted.words and order.by_name and not listing.few and wanted.bucket != UNSEEN:
-            wanted = self._bounded(listing, wanted, order, key, most, now)
         keys = listing.keys(wanted)
         if key is not None:
             keys = keys.where(order.behind(key))
         at_once = listing.few or (order.by_account and not wanted.by_name)
         keys = gathered(keys, order) if at_once else order.sort(keys)
         return self._planned(listing.whole(keys.limit(most), order), now)
-
-    def _bounded(
-        self,
-        listing: Listing,
-        wanted: Wanted,
-        order: Order,
-        key: Sequence[Any] | None,
-        most: int,
-        now: datetime,
-    ) -> Wanted:
-        """Without those who stand too far to be among the first, as some of all show."""
-        every = at_once.found(memberships(wanted, listing.role_id), SAMPLE)
-        keys = at_once.keys(every, SAMPLE + 1, order, key, people=listing.people)
-        last = self._planned(keys.offset(most - 1).limit(1), now)
-        ends = (key, last[0] if last else None)
-        low, high = ends[::-1] if order.descending else ends
-        return replace(wanted, between=Between.keys(low, high))
 
     def _planned(self, statement: Executable, now: datetime) -> Sequence[Row[Any]]:
         return self._core.db.rows_planned(statement, {"now": now, "long_ago": now - LONG_AGO})
@@ -342,5 +349,18 @@ class Pager:
 
     def _seal(self, listing: Listing, way: str, found: _Found, first: int) -> str:
         bucket, row = found
-        key = [*([bucket] if listing.bucketed else ()), *row[-len(listing.order.key) :]]
+        key = [*([bucket] if listing.bucketed else ()), *_key_of(listing, row)]
         return self._cursors.seal([way, first, *key], listing.name)
+
+
+def _key_of(listing: Listing, row: Row[Any]) -> _Key:
+    return row[-len(listing.order.key) :]
+
+
+def _between(
+    listing: Listing, order: Order, key: _Key | None, until: _Key | None
+) -> Between | None:
+    """Between which names the lines stand that are behind one key and not behind the other."""
+    if not listing.bounded:
+        return None
+    return Between.keys(*((until, key) if order.descending else (key, until)))

@@ -1,11 +1,13 @@
 """Lists of people: what they show, and how many statements that takes."""
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Membership
+from directory.people import lists, pages
 from directory.people.lists import (
     Criteria,
     Page,
@@ -30,6 +32,14 @@ from tests.unit.directory.conftest import World
 @pytest.fixture
 def people(world: World) -> People:
     return world.directory.people
+
+
+@pytest.fixture
+def much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if what is much began at some lines: as large directories are read."""
+    monkeypatch.setattr(lists, "COUNTED", 10)
+    for name, size in (("AT_ONCE", 20), ("SAMPLE", 14), ("NEAR", dict.fromkeys(pages.NEAR, 2))):
+        monkeypatch.setattr(pages, name, size)
 
 
 def add(
@@ -292,3 +302,27 @@ def test_statements_do_not_grow_with_the_list(
     )
     for most, call in calls:
         assert world.statements(call) <= most + more
+
+
+@pytest.mark.usefixtures("much")
+@pytest.mark.parametrize("descending", [False, True])
+def test_those_who_are_not_read_stand_on_other_pages(
+    world: World, people: People, referent: Actor, *, descending: bool
+) -> None:
+    several = product(("Le", "Le Gall", "Le-A", "Lea"), ("Zoé", "A B", "A", "Anne Z", "Anne", "É"))
+    for number, (sn, given_name) in enumerate(several):
+        world.directory.accounts.add(
+            OPERATOR, Person(f"m{number}@ville.fr", sn, given_name), "a-rh", no_mail=True
+        )
+    read: list[PersonLine] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = people.page(
+            referent, Criteria(text="le"), descending=descending, cursor=cursor, size=10
+        )
+        assert (page.total.number, page.total.exact) == (10, False)
+        read += page.lines
+        cursor = page.after
+    keys = [(search_key(line.sn), search_key(line.given_name)) for line in read]
+    assert keys == sorted(keys, reverse=descending)
+    assert len(set(keys)) == len(keys) == 4 * 6 + 1  # the addresses of all are in ville.fr
