@@ -97,8 +97,7 @@ class Listing:
         """As many of them are counted: more, where what is counted is as good as read."""
         wanted = self.wanted
         located = self.role_id is not None and wanted.within.structure_ids is not None
-        read = wanted.words or wanted.by_name or located
-        return AT_ONCE if self.at_once and read else self.looked_at
+        return AT_ONCE if self.at_once and (wanted.words or located) else self.looked_at
 
     @property
     def near(self) -> int:
