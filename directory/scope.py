@@ -1,8 +1,10 @@
-"""What an actor sees, as SQL: :func:`directory.authorisation.may` says the same of one row."""
+"""What an actor sees, as SQL, and of one row: :func:`directory.authorisation.may` says the same."""
+
+from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, FromClause, or_, true
 
-from directory.authorisation import Actor
+from directory.authorisation import AccountTarget, Actor, Permission, may
 from directory.people.within import Within
 from directory.validity import MEMBERSHIP, STRUCTURE
 
@@ -22,3 +24,9 @@ def shows_state(actor: Actor, membership: FromClause = MEMBERSHIP) -> ColumnElem
         return true()
     own = membership.c.account_id == actor.account_id
     return or_(membership.c.confirmed_at.is_not(None), own)
+
+
+def sees_state(actor: Actor, account_id: int, confirmed: Iterable[str] = ()) -> bool:
+    """The same of one person, by the paths of those memberships that he confirmed."""
+    target = AccountTarget(account_id, frozenset(confirmed))
+    return may(actor, Permission.SEE_ACCOUNT_STATE, target)

@@ -1,12 +1,12 @@
 """Makes lines of rows, with what they need besides: at most two statements for a whole page."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, select
 
-from directory.authorisation import AccountTarget, Actor, Permission, may
+from directory.authorisation import Actor
 from directory.people.columns import STRUCTURE_COLUMNS
 from directory.people.lines import (
     CandidateLine,
@@ -16,6 +16,7 @@ from directory.people.lines import (
     StructureName,
 )
 from directory.people.within import Within
+from directory.scope import sees_state
 from directory.services.telling.doers import doer, known
 from directory.states import (
     INVITATIONS,
@@ -45,7 +46,7 @@ class Making:
     ) -> tuple[PersonLine, ...]:
         """People, each with his structures in scope."""
         structures, confirmed = self._structures(actor, rows)
-        seen = {row.id for row in rows if _sees_state(actor, row.id, confirmed.get(row.id, ()))}
+        seen = {row.id for row in rows if sees_state(actor, row.id, confirmed.get(row.id, ()))}
         never = [row.mail for row in rows if row.id in seen and row.last_sign_in_at is None]
         mails = self._mails.deliveries(never, INVITATIONS)
         return tuple(
@@ -126,12 +127,6 @@ class Making:
         return found, confirmed
 
 
-def _sees_state(actor: Actor, account_id: int, confirmed: Iterable[str]) -> bool:
-    """Whether he may know the account's state by the paths of these memberships."""
-    target = AccountTarget(account_id, frozenset(confirmed))
-    return may(actor, Permission.SEE_ACCOUNT_STATE, target)
-
-
 _UNSEEN: dict[str, Any] = {
     "state": UNCONFIRMED,
     "activity": "",
@@ -159,7 +154,7 @@ def _member(actor: Actor, row: Row[Any], now: datetime) -> dict[str, Any]:
         "mail": row.mail,
         "sn": row.sn,
         "given_name": row.given_name,
-        "state": account_state(row, now) if _sees_state(actor, row.id, confirmed) else UNCONFIRMED,
+        "state": account_state(row, now) if sees_state(actor, row.id, confirmed) else UNCONFIRMED,
         "membership_state": membership_state(row, *dates, row.closed_at, now),
         "structure": StructureName(row.code, row.label, row.label_path),
         "function": row.function,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Row, select
 
-from directory.authorisation import AccountTarget, Actor, Permission, may
+from directory.authorisation import Actor
 from directory.people.columns import GRANT_COLUMNS
 from directory.people.lines import Criteria, Sort
 from directory.people.order import Order
@@ -23,6 +23,7 @@ from directory.people.resolving import Resolver
 from directory.people.statements import lines
 from directory.people.wanted import Wanted, words_of
 from directory.people.within import Within
+from directory.scope import sees_state
 from directory.services.exports.read_ahead import read_ahead
 from directory.services.exports.sending import Sending, Told, patiently
 from directory.services.telling.doers import doer, known
@@ -296,18 +297,13 @@ def _hide(
     hidden = {
         line
         for line, confirmed in enumerate(confirmed_at)
-        if confirmed is None and not _sees_state(actor, account_ids[line])
+        if confirmed is None and not sees_state(actor, account_ids[line])
     }
     for field, instead in _INSTEAD.items() if hidden else ():
         at = ExportLine._fields.index(field)
         columns[at] = [
             instead if line in hidden else value for line, value in enumerate(columns[at])
         ]
-
-
-def _sees_state(actor: Actor, account_id: int) -> bool:
-    """Whether he may know the account's state without a membership that is confirmed."""
-    return may(actor, Permission.SEE_ACCOUNT_STATE, AccountTarget(account_id, frozenset()))
 
 
 @lru_cache(4096)
