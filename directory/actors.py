@@ -27,6 +27,7 @@ class RightsChanged(ConvergencesError):
 
     code = "rights-changed"
     http_status = 409
+    heading = "Vos droits d'administration ont changé"
     public_text = (
         "Vos droits d'administration viennent de changer. Rien n'a été enregistré. C'est le "
         "correspondant qui donne et retire les mandats : écrivez-lui si cela vous étonne."

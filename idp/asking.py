@@ -84,7 +84,7 @@ class WaitingMembership:
 
     @property
     def version(self) -> str:
-        """A print of the structure that is read: once it is moved, the answer was to another."""
+        """A print of the structure as it is read: once it is moved, the answer was to another."""
         return sha256(self.structure_path.encode()).hexdigest()[:16]
 
 

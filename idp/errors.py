@@ -47,12 +47,13 @@ class ConvergencesError(Exception):
     """Root of the tree.
 
     ``cause`` is the precise reason, for the log only; ``public`` replaces the class's own text.
-    ``retry_after``: seconds after which it will have passed by itself, so it is no defect of ours.
+    ``heading``: its page's; empty: the status's. ``retry_after``: seconds until it has passed.
     """
 
     code: ClassVar[str] = "error"
     http_status: ClassVar[int] = 500
     public_text: ClassVar[str] = "Une erreur inattendue s'est produite."
+    heading: ClassVar[str] = ""
     retry_after: int | None = None
 
     def __init__(self, cause: str = "", *, public: str | None = None) -> None:

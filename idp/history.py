@@ -23,12 +23,14 @@ def changes(
     *,
     most: int,
     about: About | None = None,
+    among: Collection[str] | None = None,
     before: tuple[datetime, int] | None = None,
 ) -> tuple[Change, ...]:
     """The events of these codes within reach, the latest first, ``most`` at the most.
 
     ``about`` a person: his alone, and as it says also what happened to his account in no structure;
-    without it, what happened in structures alone. ``before``: when the last one of the page before
+    without it, what happened in structures alone, ``among`` these people if any are named.
+    ``before``: when the last one of the page before
     happened, and its number. One statement, and none where nothing is within reach.
     """
     if not codes or (about is None and not reaches):
@@ -37,6 +39,8 @@ def changes(
     concerns = and_(_event.c.structure.is_not(None), within)
     if about is not None:
         concerns = _of_person(about, concerns)
+    if among is not None:
+        concerns = and_(concerns, _event.c.subject_id.in_(sorted(among)))
     older = true() if before is None else tuple_(_event.c.at, _event.c.id) < before
     statement = (
         select(*(_event.c[name] for name in Change._fields))

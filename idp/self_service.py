@@ -238,7 +238,7 @@ class IConfirmations(Protocol):
             NotFound: none of his waits under this id: it is somebody else's, was withdrawn or
                 refused meanwhile; all alike.
             AlreadyAnswered: he has confirmed it already.
-            StaleEdit: it is of another structure now; ``public`` names that one.
+            StaleEdit: its structure is another now, or renamed; ``public`` names it.
         """
 
     def refuse(self, subject_id: str, membership_id: str, *, version: str) -> WaitingMembership:

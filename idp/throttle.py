@@ -239,8 +239,13 @@ def _signature(secret: bytes, login: str, device: str) -> str:
 
 
 def folded_hash(login: str) -> str:
-    """What the table knows a login by, however it is spelled."""
-    folded = with_readable_domain(visible(normalize("NFKC", login)).strip().casefold())
+    """What the table knows a login by, however it is spelled.
+
+    What a directory takes for one address is one here: letters are composed once nothing invisible
+    stands between them, and again once their case is gone.
+    """
+    plain = normalize("NFKC", visible(login).strip()).casefold()
+    folded = with_readable_domain(normalize("NFKC", plain))
     return sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
 
 

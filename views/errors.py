@@ -143,19 +143,20 @@ PHOTO_TOO_LARGE = Told(
 
 
 def error_page(
-    request: Request, status: int, *, told: Told | None = None, text: str = ""
+    request: Request, status: int, *, told: Told | None = None, text: str = "", heading: str = ""
 ) -> Response:
     """The page of an error: what happened, what to do, whom to ask, and the id of the log's line.
 
-    ``text`` replaces the table's, and its advice with it. A program that asks for JSON gets the
-    heading and the id.
+    ``text`` replaces the table's, and its advice with it; ``heading`` the table's. A program that
+    asks for JSON gets the heading and the id.
     """
     told = told or PAGES.get(status) or _default(status)
+    heading = heading or told.heading
     if _wants_json(request):
-        response = Response(json_body={"error": told.heading, "request_id": request.id})
+        response = Response(json_body={"error": heading, "request_id": request.id})
     else:
         values = {
-            "heading": told.heading,
+            "heading": heading,
             "text": text or told.text,
             "advice": "" if text else told.advice,
             "request_id": request.id,
@@ -176,7 +177,7 @@ def on_convergences_error(error: ConvergencesError, request: Request) -> Respons
         cause=error.cause,
         exc_info=error if defect else None,
     )
-    response = error_page(request, error.http_status, text=error.public)
+    response = error_page(request, error.http_status, text=error.public, heading=error.heading)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

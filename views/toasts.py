@@ -8,41 +8,64 @@ import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
 from os import urandom
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyramid.response import Response
 
+from idp.errors import AlreadyDone
 from idp.request import Request
 from views.person import signed_in
+from views.urls import see_other
 
 KEPT = timedelta(minutes=5)
 MOST = 3
 """Of one browser; the oldest makes room."""
-LONGEST = 240
-"""Characters of one text: three of them fit a cookie, whatever they are."""
+LONGEST = 700
+"""Characters of one text: one fits a cookie in whatever script, three do in French."""
+BRIEF = 240
+"""Characters of what floats above the page; the page itself holds the text."""
+ROOM = 2880
+"""Bytes of them all: sealed and in base64 a cookie of less than 4000."""
 
 _NONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Toast:
-    """A sentence; ``wrong``: it says why something was not done."""
+    """A sentence; ``wrong``: it says why something was not done; ``note``: what else to know."""
 
     text: str
     wrong: bool = False
+    note: bool = False
+
+    @property
+    def sign(self) -> str:
+        """The icon beside it."""
+        return "alert" if self.wrong else "info" if self.note else "check"
+
+    @property
+    def brief(self) -> str:
+        """What floats above the page."""
+        return _short(self.text, BRIEF)
 
 
-def toast(request: Request, text: str, *, wrong: bool = False) -> None:
+def toast(request: Request, text: str, *, wrong: bool = False, note: bool = False) -> None:
     """Tell it on the next page of the AIA that this browser shows; at most :data:`LONGEST`."""
     told = request.environ.get(_TOLD)
     if told is None:
         told = request.environ[_TOLD] = list(_kept(request))
         request.add_response_callback(_keep)
-    told.append(Toast(_short(text), wrong))
+    told.append(Toast(_short(text, LONGEST), wrong, note))
+
+
+def done_already(request: Request, path: str) -> Response:
+    """A second press, or somebody did the same: that is told, at ``path``, where the first led."""
+    toast(request, AlreadyDone.public_text)
+    return see_other(request, path=path)
 
 
 def shown(request: Request) -> tuple[Toast, ...]:
@@ -53,12 +76,13 @@ def shown(request: Request) -> tuple[Toast, ...]:
     return kept
 
 
-def _short(text: str) -> str:
-    """The text, or its beginning: cut between two words, and one sees it."""
-    if len(text) <= LONGEST:
+def _short(text: str, most: int) -> str:
+    """The text, or both its ends: cut between words, for the last ones say what to do."""
+    if len(text) <= most:
         return text
-    cut = text[: LONGEST - 1]
-    return f"{cut.rpartition(' ')[0] or cut}…"
+    half = (most - 3) // 2
+    begin, end = text[:half], text[-half:]
+    return f"{begin.rpartition(' ')[0] or begin} … {end.partition(' ')[2] or end}"
 
 
 _TOLD = "convergences.toasts"
@@ -67,11 +91,18 @@ _TOLD = "convergences.toasts"
 def _keep(request: Request, response: Response) -> None:
     told = request.environ[_TOLD][-MOST:]
     until = request.services.clock.now() + KEPT
-    values = [until.timestamp(), [[each.text, each.wrong] for each in told]]
-    plain = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
+    plain = _written(until, told)
+    while len(plain) > ROOM and len(told) > 1:
+        told = told[1:]
+        plain = _written(until, told)
     nonce = urandom(_NONCE)
     sealed = nonce + _cipher(request).encrypt(nonce, plain, _bound_to(request))
     _set(request, response, urlsafe_b64encode(sealed).decode())
+
+
+def _written(until: datetime, told: list[Toast]) -> bytes:
+    values = [until.timestamp(), [astuple(each) for each in told]]
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _forget(request: Request, response: Response) -> None:
@@ -91,7 +122,7 @@ def _kept(request: Request) -> tuple[Toast, ...]:
     until, told = json.loads(plain)
     if until < request.services.clock.now().timestamp():
         return ()
-    return tuple(Toast(text, wrong) for text, wrong in told)
+    return tuple(Toast(*each) for each in told)
 
 
 def _cipher(request: Request) -> AESGCM:

@@ -164,16 +164,25 @@ def account_delete(cli: "Cli", email: str) -> None:
 
 @account.command("restore")
 @click.argument("email")
-@click.option("--structure", metavar="CODE", help="Ce rattachement seul ; sans elle, tous.")
+@click.option("--structure", metavar="CODE", help="Ce rattachement seul, d'un compte vivant.")
 @click.pass_obj
 def account_restore(cli: "Cli", email: str, structure: str | None) -> None:
-    """Rétablir ce qui est dans la corbeille : un compte, ou des rattachements, avec leurs rôles."""
+    """Rétablir ce qui est dans la corbeille : un compte, ou des rattachements, avec leurs rôles.
+
+    Un compte revient avec ce qui est parti avec lui ; la commande nomme ce que la corbeille garde
+    encore. D'un compte vivant, tous ses rattachements reviennent.
+    """
     removal = services_of(cli).bin.restore(OPERATOR, email, structure=structure)
     alone = "Rattachement rétabli" if len(removal.structures) == 1 else "Rattachements rétablis"
     what = "Compte rétabli" if removal.account else alone
     said = [f"{what} : {email} ({', '.join(removal.structures) or 'sans structure'})."]
     if removal.waiting:
         said.append(f"À confirmer par la personne : {', '.join(removal.waiting)}.")
+    if removal.closed:
+        said.append(f"Structure fermée, où rien n'a d'effet : {', '.join(removal.closed)}.")
+    if removal.left:
+        left = ", ".join(removal.left)
+        said.append(f"Reste dans la corbeille, à rétablir par la même commande : {left}.")
     cli.say(" ".join(said), {"mail": email, **asdict(removal)})
 
 

@@ -32,7 +32,7 @@ def clean_text(text: str, field: str, maximum: int) -> str:
         DirectoryError: empty, without a letter or a digit, longer than ``maximum`` characters, or
             with control characters; the sentence names the field.
     """
-    clean = _line(text)
+    clean = one_line(text)
     if not clean:
         raise DirectoryError(f"{field}: empty", public=f"{field} : ce champ est obligatoire.")
     if not any(unicodedata.category(sign)[0] in _READ for sign in clean):
@@ -57,10 +57,11 @@ def optional_text(text: str | None, field: str, maximum: int) -> str | None:
     Raises:
         DirectoryError: as there, but for an empty one.
     """
-    return clean_text(text, field, maximum) if text and _line(text) else None
+    return clean_text(text, field, maximum) if text and one_line(text) else None
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """What :func:`clean_text` makes of a text, right or wrong; empty: nothing was written."""
     return " ".join(visible(text).split())
 
 

@@ -114,6 +114,7 @@ STATES: dict[str, tuple[Lead, str]] = {
     "verrouiller": (f"{WHO}/verrouiller", "Verrouiller"),
     "verrouiller-question": (asked(f"{USERS}?nom=drou", "/verrouiller"), "Verrouiller"),
     "verrouiller-refuse": (f"{ME}/verrouiller", "Correspondant"),
+    "deverrouiller-deja": (f"{WHO}/deverrouiller", "n'est pas verrouillé"),
     "deverrouiller": (f"{LOCKED}/deverrouiller", "Déverrouiller"),
     "renvoyer": (f"{WHO}/renvoyer", "Renvoyer"),
     "supprimer": (f"{WHO}/supprimer", "Voici ce qui est perdu"),

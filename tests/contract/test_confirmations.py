@@ -131,7 +131,8 @@ class ConfirmationsContract:
         directory, confirmations = empty
         membership = directory.add_membership(person, "b", confirmed=False)
         directory.assign(membership, "bip", "lect")
-        assert confirmations.refuse(person, membership, version=read(empty, person)).id
+        refused = confirmations.refuse(person, membership, version=read(empty, person))
+        assert refused.id == membership
         assert confirmations.waiting(person) == ()
         for answer in (confirmations.confirm, confirmations.refuse):
             with pytest.raises(NotFound):

@@ -209,7 +209,7 @@ TABLE = (
     writes("aia_user_password", USER + "/mot-de-passe", TO_USER),
     writes("aia_user_delete", USER + "/supprimer", TO_USERS, version="{shown}"),
     writes("aia_user_lock", USER + "/verrouiller", TO_USERS, shared="409"),
-    writes("aia_user_unlock", USER + "/deverrouiller", "409"),
+    writes("aia_user_unlock", USER + "/deverrouiller", TO_USERS, shared="409", changes=False),
     writes("aia_user_resend", USER + "/renvoyer", TO_USERS),
     writes("aia_role_assign", LECT + "/affecter", TO_ROLE, membre="{membership}", affecter="1"),
     writes("aia_role_unassign", ROLE + "/desaffecter", TO_ROLE, membre="{membership}"),

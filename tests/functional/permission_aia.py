@@ -137,7 +137,7 @@ AIA = (
     Row("aia_bin", "POST", USERS + "/corbeille", EXPIRED, LEFT, LEFT, **to_users(f"303 {USERS}")),
     *with_a_colleague("aia_user_delete", "supprimer", f"303 {USERS}", version=as_doomed),
     *with_a_colleague("aia_user_lock", "verrouiller", f"303 {USERS}"),
-    *with_a_colleague("aia_user_unlock", "deverrouiller", "409"),
+    *with_a_colleague("aia_user_unlock", "deverrouiller", f"303 {USERS}"),
     *with_a_colleague("aia_user_resend", "renvoyer", f"303 {USERS}"),
     # the sheet; tests/functional/test_people.py changes what is on it
     *(

@@ -145,6 +145,7 @@ def test_whose_mandate_ended_since_he_opened_the_page_is_told(town: Town) -> Non
     town.realm.directory.mandates.remove(OPERATOR, FIRST, "ville")
     for answer in (town.give(town.first, LECT), town.user(town.first, "verrouiller")):
         assert answer.status_int == 404
+        assert answer.html.h1.text == "Vous n'avez pas accès à cette page"
         assert "Vous n'avez pas, ou plus, de mandat de référent" in text_of(answer)
         assert "Rien n'a été enregistré" in text_of(answer)
     assert town.held() == []

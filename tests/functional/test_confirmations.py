@@ -278,7 +278,14 @@ def test_refusing_asks_ends_it_and_tells_the_referent(towns: Towns) -> None:
     second = towns.realm.browser(SECOND)
     told = text_of(second.get("/aia/structures/b/historique"))
     assert "Léa NOËL a refusé son rattachement à une structure" in told
-    assert LEA in text_of(second.get("/aia/utilisateurs/corbeille"))
+    removed = text_of(second.get("/aia/utilisateurs/corbeille"))
+    assert LEA in removed
+    assert "CIG / Ville B (refusé par cette personne)" in removed
+    asked = second.get("/aia/utilisateurs/nouveau").forms["formulaire"]
+    asked["adresse"] = LEA
+    offered = text_of(asked.submit(status=303).follow(status=200))
+    assert f"Le rattachement de {LEA} à la structure CIG / Ville B a été refusé par" in offered
+    assert "Si vous le rétablissez, la question lui sera posée de nouveau." in offered
     assert "refusé" not in text_of(towns.realm.browser(FIRST).get("/aia/structures/a/historique"))
     again = form.submit("rattachement", status=303).follow(status=200)
     assert "n'attend plus votre réponse" in text_of(again)
@@ -341,7 +348,7 @@ def test_what_was_moved_meanwhile_is_shown_as_it_is_now_and_asked_again(towns: T
     for stale in (page, question):
         before = towns.realm.rows()
         told = confirm(stale)
-        assert "c'est maintenant « CIG / Ville C ». Rien n'est enregistré" in text_of(told)
+        assert "ou a été renommée entre-temps : c'est maintenant « CIG / Ville C »" in text_of(told)
         assert towns.realm.rows() == before
     assert "« Ville C » est confirmé" in text_of(confirm(told))
 

@@ -8,6 +8,7 @@ from webtest import TestResponse
 
 from directory.authorisation import OPERATOR
 from directory.services.rights.assignments import Grant
+from directory.services.structures.closing import StructureClosing
 from tests.common.databases import Databases
 from tests.functional.aia_scene import scene_on
 from tests.functional.conftest import text_of
@@ -65,9 +66,12 @@ def test_criteria_filter_and_sort_are_the_servers(scene: Scene) -> None:
     assert "1 utilisateur trouvé" in text_of(found)
     by_role = scene.get(USERS + "?role=bip:gest&seule=1")
     assert names(by_role) == ["NOËL Léa"]
-    said = "Recherche par critères : Rôle « BIP, Gestionnaire », sans les sous-structures"
-    assert text_of_summary(by_role) == said
-    assert names(scene.get(USERS + "?structure=vitry&seule=1")) == ["NOM Prénom"] * 4
+    said = "Recherche par critères : Rôle « BIP, Gestionnaire »"
+    assert text_of_summary(by_role) == said, "below what, without a structure?"
+    alone = scene.get(USERS + "?structure=vitry&seule=1")
+    assert names(alone) == ["NOM Prénom"] * 4
+    said = "Recherche par critères : Structure « Vitry », sans les sous-structures"
+    assert text_of_summary(alone) == said
     assert names(scene.get(USERS + "?etat=verrouill%C3%A9")) == []
     loaded = scene.get(EVERYBODY)
     filtering = next(form for form in loaded.forms.values() if "filtre" in form.fields)
@@ -83,6 +87,15 @@ def test_criteria_filter_and_sort_are_the_servers(scene: Scene) -> None:
     assert turned.html.select_one("th[aria-sort]")["aria-sort"] == "descending"
     for wrong in ("?structure=ivry", "?structure=inconnue", "?role=net-cap:gest"):
         assert scene.get(USERS + wrong, status=404)
+
+
+def test_a_closed_structure_that_is_searched_in_is_named(scene: Scene) -> None:
+    closing = StructureClosing(scene.world.services.core)
+    closing.close(OPERATOR, "rh", closing.preview(OPERATOR, "rh").version, people_ok=True)
+    found = scene.get(USERS + "?structure=rh")
+    assert names(found) == ["ÉTIENNE Noé", "NOËL Léa", "PETIT Max"]
+    said = "Recherche par critères : Structure « Direction des ressources humaines »"
+    assert text_of_summary(found) == said
 
 
 def test_signs_without_a_letter_find_nobody(scene: Scene) -> None:
@@ -166,10 +179,19 @@ def test_locking_unlocking_and_mailing_are_asked_done_and_told(scene: Scene) -> 
         assert told in text_of(answer.follow())
         assert scene.state("lea") == state
         assert told not in scene.get(USERS).text, "once is enough"
-    again = scene.post(scene.of("lea", "deverrouiller"))
-    assert again.status_int == 409
-    assert "Ce compte n'est pas verrouillé." in text_of(again)
-    assert "correspondantCIG@cig929394.fr" in text_of(again)
+    again = scene.post(scene.of("lea", "deverrouiller"), retour=EVERYBODY)
+    assert again.location.endswith(EVERYBODY)
+    assert "C'était déjà fait." in text_of(again.follow())
+    twice = scene.post(scene.of("lea", "renvoyer"), retour=EVERYBODY)
+    assert "Ce mail vient déjà de partir à Léa NOËL" in text_of(twice.follow())
+    assert len(scene.events("account.invited-again")) == 1
+    scene.realm.clock.advance(timedelta(minutes=2))
+    scene.post(scene.of("lea", "renvoyer"), retour=EVERYBODY)
+    assert len(scene.events("account.invited-again")) == 2
+    asked = scene.get(scene.of("lea", "deverrouiller"))
+    assert asked.html.h1.text == "Le compte de Léa NOËL est déverrouillé"
+    assert "Ce compte n'est pas verrouillé." in text_of(asked)
+    assert not asked.html.select("main a[href^=mailto]"), "nobody's help is needed"
 
 
 def test_a_fragment_is_the_question_alone(scene: Scene) -> None:
@@ -241,9 +263,13 @@ def test_a_shared_person_keeps_the_account(scene: Scene) -> None:
     assert "Le compte max@demo.example reste" in text_of(page)
     assert "Ivry" not in page.text
     told = page.forms["suppression"].submit(None).follow()
-    assert "n'est plus rattaché à Vitry / Direction" in text_of(told)
+    assert "ne fait plus partie de Vitry / Direction" in text_of(told)
     assert scene.state("max") == "usable"
     assert scene.events("account.deleted") == []
+    again = page.forms["suppression"].submit(None, status=303).follow()
+    assert "C'était déjà fait." in text_of(again)
+    scene.lose("eve")
+    assert scene.post(scene.of("eve", "supprimer")).status_int == 404, "it is Ivry's to know"
 
 
 @pytest.mark.parametrize("name", ["referent", "correspondant"])
@@ -278,6 +304,7 @@ def test_one_comes_back_to_a_page_of_ours(scene: Scene) -> None:
     for where in (
         *("//evil.example/", "https://evil.example", "/\\evil", "/profil", "//["),
         *("/aia/utilisateurs?filtre=€", "/aia/utilisateurs?a=\n", "/aia/\\evil", "/aia/a b"),
+        *("/aia/../deconnexion", "/aia/%2e%2E/deconnexion", "/aia/./..//evil.example/x"),
     ):
         for action in ("verrouiller", "deverrouiller"):
             answer = scene.post(scene.of("lea", action), retour=where)

@@ -66,7 +66,7 @@ def test_a_selection_over_pages_needs_no_script(scene: Scene) -> None:
     assert all(each.get("checked") is None for each in first.html.select("tbody input"))
     second = scene.post(_turned(first), subject_id=scene.people["lea"])
     assert names(second)[0].startswith("ZOLA"), "the second page"
-    assert "1 utilisateur sélectionné" in text_of(second)
+    assert "1 utilisateur sélectionné, hors de cette page" in text_of(second)
     here = second.html.select_one("tbody input[name=subject_id]")["value"]
     taken = second.html.select("#selection input[name=subject_id]")
     assert [each["value"] for each in taken] == [scene.people["lea"]]
@@ -144,6 +144,8 @@ def test_an_order_is_of_who_gave_it(scene: Scene) -> None:
     lot = path.partition("lot=")[2]
     assert "recommencez depuis la liste" in text_of(scene.post(ACTIONS, lot=lot).follow())
     assert scene.state("lea") == "usable"
+    own = choose(scene, "supprimer", scene.world.people["correspondant"]).follow()
+    assert "votre propre compte : un autre correspondant peut le faire" in text_of(own)
 
 
 def test_an_action_that_does_not_exist_is_no_page(scene: Scene) -> None:
@@ -187,3 +189,21 @@ def test_one_returns_to_the_list_where_one_chose(scene: Scene) -> None:
     assert asked.html.select_one("[data-close]")["href"] == scene.of("noe")
     answer = asked.forms["suppression"].submit(None)
     assert answer.location.endswith(USERS), "the sheet is there no longer"
+
+
+def test_a_filter_keeps_sort_and_size_on_every_list(scene: Scene) -> None:
+    """Where a script replaces the list alone, the fields of the filter's form come with it."""
+    for path, list_id in (
+        (USERS + "?charger=tous", "liste"),
+        ("/aia/structures/rh?membres=1&sous=1", "membres"),
+        ("/aia/applications/bip/gest?charger=oui", "membres"),
+    ):
+        query = "&tri=-prenom&taille=10"
+        part = scene.get(path + query, headers={"X-Fragment": "1"})
+        fields = part.html.select(f"#{list_id} input[form={list_id}-filtrer]")
+        kept = {each["name"]: each["value"] for each in fields}
+        assert kept.items() >= {"tri": "-prenom", "taille": "10"}.items(), path
+        form = scene.get(path + query).forms[f"{list_id}-filtrer"]
+        form["filtre"] = "a"
+        asked = dict(form.submit().request.GET)
+        assert asked.items() >= {"tri": "-prenom", "taille": "10", "filtre": "a"}.items(), path

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from webtest import TestResponse
 
 from directory.authorisation import OPERATOR
-from directory.models import Account
+from directory.models import Account, Membership
 from directory.services.accounts.changes import Person
 from directory.services.rights.assignments import Grant
 from tests.functional import aia_scene
@@ -54,6 +54,16 @@ class Scene(aia_scene.Scene):
             if found.deleted_at is not None:
                 return "deleted"
             return "locked" if found.locked else "usable"
+
+    def lose(self, name: str) -> None:
+        """Whatever this person had is in the bin, and the account lives."""
+        theirs = select(Account.id).where(Account.subject_id == self.people[name])
+        with self.world.services.db.unit_of_work() as session:
+            session.execute(
+                update(Membership)
+                .where(Membership.account_id == theirs.scalar_subquery())
+                .values(deleted_at=self.world.services.clock.now())
+            )
 
     def work(self) -> None:
         """What the worker does."""

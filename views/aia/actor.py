@@ -11,11 +11,20 @@ from idp.request import Request
 from views.person import signed_in
 
 _ACTOR = "convergences.actor"
-NO_MANDATE = (
-    "Vous n'avez pas, ou plus, de mandat de référent administrateur. Rien n'a été enregistré. "
-    "C'est le correspondant qui donne et retire les mandats : écrivez-lui si cela vous étonne."
-)
-"""Also to whom it happens between a page and its form."""
+
+
+class NoMandate(NotAllowed):
+    """None of the person's is in force; also for whom it ended between a page and its form.
+
+    It is raised before anything is looked up, so its page need not read as absent.
+    """
+
+    code = "no-mandate"
+    heading = "Vous n'avez pas accès à cette page"
+    public_text = (
+        "Vous n'avez pas, ou plus, de mandat de référent administrateur. Rien n'a été enregistré. "
+        "C'est le correspondant qui donne et retire les mandats : écrivez-lui si cela vous étonne."
+    )
 
 
 def administrator(request: Request) -> Actor | None:
@@ -47,9 +56,9 @@ def require_administrator(request: Request) -> Actor:
     """The person, who administers something.
 
     Raises:
-        NotAllowed: he does not; then there is no such page.
+        NoMandate: he does not; then there is no such page.
     """
     actor = administrator(request)
     if actor is None:
-        raise NotAllowed("no mandate in force", public=NO_MANDATE)
+        raise NoMandate("no mandate in force")
     return actor

@@ -1,7 +1,7 @@
 """Where an action that was begun on a list leads back to: an address of the AIA, of ours."""
 
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from idp.request import Request
 
@@ -9,6 +9,9 @@ RETURN = "retour"
 LONGEST = 1500
 _PLAIN = re.compile(r"[!-\[\]-~]*")
 """What an address of a browser is made of: no space, nothing beyond ASCII; no backslash either."""
+
+_UPWARDS = frozenset({".", ".."})
+"""Parts of a path that a browser resolves, written plainly or not: they lead out of the AIA."""
 
 
 def here(request: Request) -> dict[str, str]:
@@ -38,4 +41,6 @@ def _parts(address: str) -> SplitResult | None:
     except ValueError:
         return None
     ours = not parts.scheme and not parts.netloc and parts.path.startswith("/aia/")
+    if not _UPWARDS.isdisjoint(unquote(parts.path).split("/")):
+        return None
     return parts if ours else None

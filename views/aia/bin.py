@@ -46,6 +46,8 @@ def restore(request: Request) -> Response:
     except AlreadyDone as error:
         told = error.public
     except DirectoryError as error:
+        if structure is None:
+            creation_draft.withdraw_named(request, request.POST.get("dossier", ""))
         toast(request, error.public, wrong=True)
         return see_other(request, path=back(request))
     creation_draft.end(request, request.POST.get("dossier", ""))
@@ -59,9 +61,13 @@ def sentence(removal: Removal) -> str:
     what = "Les rattachements sont rétablis" if several else "Le rattachement est rétabli"
     told = f"{'Le compte est rétabli' if removal.account else what} : "
     told += f"{', '.join(removal.structures)}."
+    if removal.closed:
+        where = f" dans une structure fermée : {', '.join(removal.closed)}."
+        one = " Cette structure est fermée : la personne n'y ouvre rien."
+        told += f" La personne n'ouvre rien{where}" if several else one
     if not removal.waiting:
         return told
-    if several or removal.account:
+    if several or removal.account or removal.closed:
         which = ", ".join(removal.waiting)
         return f"{told} À confirmer par cette personne, à sa prochaine connexion : {which}."
     return f"{told} Il aura effet quand cette personne l'aura confirmé, à sa prochaine connexion."

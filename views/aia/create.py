@@ -1,7 +1,8 @@
 """*Créer un utilisateur*: four steps at one address, what was said so far kept on the server.
 
-Each step is a page that is read and a form that is posted (``?etape=``); going back, another tab or
-a second press change nothing that was not meant: a form says of which creation it is.
+Each step is a page that is read and a form that is posted (``?etape=``); a form says of which
+creation it is: going back, another tab or a second press go on with that one, and do nothing once
+it is over.
 """
 
 from collections.abc import Callable
@@ -99,7 +100,7 @@ def _first(
     untold: bool = False,
     unfinished: Draft | None = None,
 ) -> Response:
-    known = draft is not None and draft.known
+    known = draft is not None and draft.known and not draft.outdated
     actor = require_administrator(request)
     return _page(
         request,
@@ -293,7 +294,7 @@ def _create(request: Request, draft: Draft) -> Response:
         )
     except (StaleEdit, InBin) as error:
         toast(request, error.public, wrong=True)
-        drafts.keep(request, replace(draft, passed=False))
+        drafts.withdraw(request, draft)
         return _go(request, FIRST)
     except (NotAllowed, NotFound):
         toast(request, OUT_OF_SCOPE, wrong=True)

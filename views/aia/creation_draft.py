@@ -1,6 +1,7 @@
 """What a *Créer un utilisateur* holds so far: kept on the server, one for each person.
 
-Each of its pages says of which creation it is (``key``): a page of an older one changes nothing.
+Each of its pages says of which creation it is (``key``): a page of one that is over does nothing,
+a form of the one that waits takes it up again.
 Whoever checks the address of somebody else begins with nothing said; what he left half done waits
 behind that check, to be taken up again, until he goes on with the other person.
 """
@@ -27,7 +28,8 @@ class Draft:
 
     ``person`` are the fields of the second step by their names in the form; ``structure_path`` its
     structure in words; ``role_labels`` application and role in words. ``done``: the subject id of
-    whom it created; ``waiting``: another one, left half done, while this is but a checked address.
+    whom it created; ``outdated``: its address is to be checked again; ``waiting``: another one,
+    left half done, while this is but a checked address.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Draft:
     role_labels: tuple[tuple[str, str], ...] = ()
     done: str = ""
     confirmed: bool = True
+    outdated: bool = False
     waiting: "Draft | None" = None
 
     @property
@@ -64,7 +67,7 @@ class Draft:
     @property
     def may_go_on(self) -> bool:
         """Whether this address leads anywhere."""
-        return self.found in {Found.NOBODY, Found.KNOWN}
+        return self.found in {Found.NOBODY, Found.KNOWN} and not self.outdated
 
     @property
     def furthest(self) -> int:
@@ -128,17 +131,36 @@ def settle(request: Request, draft: Draft) -> Draft:
     return keep(request, replace(draft, passed=True, waiting=None))
 
 
-def end(request: Request, key: str) -> None:
-    """End this one: a page that was left open ends none that came after it; what waits is kept."""
+def withdraw(request: Request, draft: Draft) -> None:
+    """Show no more what its check said, which is not so any more; what was typed stays."""
+    keep(request, replace(draft, passed=False, outdated=True))
+
+
+def withdraw_named(request: Request, key: str) -> None:
+    """The same of the creation ``key``, if it is one that waits; empty: of none."""
     draft = find(request) if key else None
-    if draft is None or key not in {one.key for one in draft.both}:
+    for one in () if draft is None else draft.both:
+        if one.key == key:
+            withdraw(request, one)
+
+
+def end(request: Request, key: str) -> None:
+    """End this one: a page that was left open ends none that came after it.
+
+    The other is kept, without what was typed in the second step of this one.
+    """
+    draft = find(request) if key else None
+    found = () if draft is None else draft.both
+    ended = next((one for one in found if one.key == key), None)
+    if ended is None:
         return
-    for other in draft.both:
-        if other.key != key:
-            keep(request, replace(other, waiting=None))
-            return
-    request.services.drafts.forget(signed_in(request).subject.id, ADDRESS)
-    _forget_typed(request)
+    other = next((one for one in found if one is not ended), None)
+    if other is not None:
+        keep(request, replace(other, waiting=None))
+    else:
+        request.services.drafts.forget(signed_in(request).subject.id, ADDRESS)
+    if other is None or ended.unfinished:
+        _forget_typed(request)
 
 
 def _forget_typed(request: Request) -> None:

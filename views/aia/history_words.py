@@ -9,7 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from directory.services.days import first_day, last_day
-from directory.services.telling.history import YOU, HistoryLine
+from directory.services.telling.names import YOU, HistoryLine
 from idp.names import of
 from views.templating import thousands
 

@@ -17,7 +17,7 @@ from idp.request import Request
 from views.aia import View, inside
 from views.aia.actor import require_administrator
 from views.aia.back import RETURN, back
-from views.toasts import toast
+from views.toasts import done_already, toast
 from views.urls import see_other
 
 DEACTIVATE = "desactiver"
@@ -103,10 +103,15 @@ def answer(request: Request) -> Response:
     question = QUESTIONS[request.matched_route.name]
     actor, services = require_administrator(request), build(request.services.core)
     one = _person(request, question.action)
+    if one.prospect.already:
+        return done_already(request, back(request))
     if one.prospect.outcome is Outcome.REFUSED:
         return _question_page(request, question, one, status=409)
     try:
         question.do(services, actor, one.prospect.mail)
+    except AlreadyDone as error:
+        toast(request, error.public)
+        return see_other(request, path=back(request))
     except (DirectoryError, NotAllowed) as error:
         return _question_page(request, question, one, error=_why(error), status=409)
     toast(request, _said(question.done, one.prospect))
@@ -127,9 +132,8 @@ def delete(request: Request) -> Response:
             raise
     actor, subject_id = require_administrator(request), request.matchdict["subject_id"]
     build(request.services.core).bin.require_deleted(actor, subject_id)
-    toast(request, AlreadyDone.public_text)
     gone = request.route_path("aia_user", subject_id=subject_id)
-    return see_other(request, path=back(request, gone=gone))
+    return done_already(request, back(request, gone=gone))
 
 
 def _delete(request: Request) -> Response:
@@ -187,8 +191,8 @@ def _deleted(name: str, structures: tuple[str, ...], *, account: bool) -> str:
     if account:
         return f"{name} est supprimé. Pendant 20 jours, la corbeille permet de le rétablir."
     return (
-        f"{name} n'est plus rattaché à {', '.join(structures)}. Pendant 20 jours, la corbeille "
-        "permet de le rétablir."
+        f"{name} ne fait plus partie de {', '.join(structures)}. Pendant 20 jours, la corbeille "
+        "permet de l'y rétablir."
     )
 
 

@@ -24,7 +24,7 @@ from views.aia.applications import choose, in_days, ref_of, role_path
 from views.aia.listing import CURSOR, FILTER, LONGEST, LONGEST_CURSOR, SIZE, SIZES, SORT, USUAL_SIZE
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
 from views.schemas.roles import BEGINS, ENDS, MAX_ID, dates_schema
-from views.toasts import toast
+from views.toasts import Toast, toast
 from views.urls import see_other
 
 ASSIGN, SEARCH, PERSON, GO = "affecter", "recherche", "membre", "aller"
@@ -98,12 +98,12 @@ def _assign(request: Request, asked: Asked, values: Values, reasons: list[str]) 
         raise FormRefused.because(error) from error
     except DirectoryError as error:
         raise FormRefused.because(error) from error
-    for sentence in sentences(done, in_days(begins, ends, request.services.clock.now(), zone)):
-        toast(request, sentence)
+    for told in sentences(done, in_days(begins, ends, request.services.clock.now(), zone)):
+        toast(request, told.text, note=told.note)
     return see_other(request, path=role_path(request, charger="oui"))
 
 
-def sentences(done: Assigned, when: str = "") -> tuple[str, ...]:
+def sentences(done: Assigned, when: str = "") -> tuple[Toast, ...]:
     """What is told of an assignment, the most important last: it stays when there are many.
 
     ``when``: from when to when it is given, in words; empty without dates.
@@ -112,10 +112,11 @@ def sentences(done: Assigned, when: str = "") -> tuple[str, ...]:
     role += f", {when}" if when else ""
     told = []
     if done.oneself:
-        told.append(
+        text = (
             "Vous vous êtes affecté un rôle : les autres référents et le correspondant en sont "
             "informés par mail."
         )
+        told.append(Toast(text, note=True))
     notes = [*done.waiting[:NAMED]]
     if len(done.waiting) > NAMED:
         notes.append(f"De même pour {len(done.waiting) - NAMED} autres : la liste dit leur état.")
@@ -124,13 +125,13 @@ def sentences(done: Assigned, when: str = "") -> tuple[str, ...]:
     if done.to_come:
         notes.append("Pour un début plus tôt, choisissez « Modifier les dates » dans la liste.")
     if notes:
-        told.append(" ".join(("Pas encore d'effet :" if done.waiting else "", *notes)).strip())
+        text = " ".join(("Pas encore d'effet :" if done.waiting else "", *notes)).strip()
+        told.append(Toast(text, note=True))
     if len(done.names) == 1:
-        told.append(f"L'utilisateur {done.names[0]} a été affecté {role}.")
+        told.append(Toast(f"L'utilisateur {done.names[0]} a été affecté {role}."))
     elif done.names:
-        told.append(
-            f"{len(done.names)} utilisateurs ont été affectés {role} : {_names(done.names)}."
-        )
+        many = f"{len(done.names)} utilisateurs ont été affectés {role}"
+        told.append(Toast(f"{many} : {_names(done.names)}."))
     return tuple(told)
 
 

@@ -3,6 +3,8 @@
 Each asks first, in a dialog or on a page. Who was too late reads what happened meanwhile.
 """
 
+from http import HTTPStatus
+
 from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
@@ -17,7 +19,7 @@ from views.aia.actor import require_administrator
 from views.aia.applications import in_days, ref_of, role_path
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
 from views.schemas.roles import BEGINS, ENDS, member_dates_schema, member_schema, other_role_schema
-from views.toasts import toast
+from views.toasts import done_already, toast
 from views.urls import see_other
 
 MEMBER = "membre"
@@ -50,8 +52,8 @@ def _withdraw(request: Request, membership_id: str) -> Response:
     actor = require_administrator(request)
     try:
         was = RoleMembers(request.services.core).withdraw(actor, ref_of(request), membership_id)
-    except AlreadyDone as error:
-        return _done_already(request, error)
+    except AlreadyDone:
+        return done_already(request, _list_path(request))
     toast(
         request,
         f"L'utilisateur {was.name} a été désaffecté du rôle {was.role} de l'application "
@@ -90,9 +92,8 @@ def reassign(request: Request) -> Response:
     """Give the other role instead."""
     try:
         sheet = _sheet(request, request.POST.get(MEMBER, ""))
-    except StaleEdit:
-        names = (MEMBER, "nouveau", "version")
-        return _reassign(request, {name: request.POST.get(name, "") for name in names})
+    except StaleEdit as gone:
+        return _reassign_late(request, gone)
     form = _other_form(request, sheet)
     return handle_form_submission(
         request,
@@ -100,6 +101,22 @@ def reassign(request: Request) -> Response:
         on_success=lambda values: _reassign(request, values),
         on_failure=lambda: _other_page(request, sheet, form),
     )
+
+
+def _reassign_late(request: Request, gone: StaleEdit) -> Response:
+    """The role is not his any more: it was replaced as this form says already, or overtaken.
+
+    Then no form is left to correct: whatever this one lacks, the same is said.
+    """
+    answer = handle_form_submission(
+        request,
+        _other_form(request, None),
+        on_success=lambda values: _reassign(request, values),
+        on_failure=lambda: _overtaken(request, gone),
+    )
+    if answer.status_int != HTTPStatus.SEE_OTHER:
+        answer.status = gone.http_status
+    return answer
 
 
 def _reassign(request: Request, values: Values) -> Response:
@@ -112,8 +129,8 @@ def _reassign(request: Request, values: Values) -> Response:
             str(values["nouveau"]),
             version=str(values["version"]),
         )
-    except AlreadyDone as error:
-        return _done_already(request, error)
+    except AlreadyDone:
+        return done_already(request, _list_path(request))
     except StaleEdit as error:
         return _overtaken(request, error)
     except DirectoryError as error:
@@ -127,14 +144,17 @@ def _reassign(request: Request, values: Values) -> Response:
     return _back(request)
 
 
-def _other_form(request: Request, sheet: ReassignmentSheet) -> Form:
-    free = [(role.code, role.label, "") for role in sheet.roles if not role.held]
+def _other_form(request: Request, sheet: ReassignmentSheet | None) -> Form:
+    """None: of somebody of whom nothing is shown."""
+    roles = () if sheet is None else sheet.roles
+    free = [(role.code, role.label, "") for role in roles if not role.held]
+    member = None if sheet is None else sheet.member
     return make_form(
         request,
         other_role_schema(free),
         action=role_path(request, "aia_role_reassign"),
         button="Réaffecter",
-        initial={MEMBER: sheet.member.membership_id, "version": sheet.member.version},
+        initial=member and {MEMBER: member.membership_id, "version": member.version},
     )
 
 
@@ -263,18 +283,16 @@ def _overtaken(request: Request, error: ConvergencesError) -> Response:
     return response
 
 
-def _done_already(request: Request, error: AlreadyDone) -> Response:
-    """A second press, or somebody did the same: where the first led."""
-    toast(request, error.public)
-    return _back(request)
+def _list_path(request: Request) -> str:
+    return role_path(request, charger="oui")
 
 
 def _back(request: Request) -> Response:
-    return see_other(request, path=role_path(request, charger="oui"))
+    return see_other(request, path=_list_path(request))
 
 
 def _render(request: Request, name: str, **values: object) -> Response:
-    values["back"] = role_path(request, charger="oui")
+    values["back"] = _list_path(request)
     return render_to_response(f"views:templates/aia/{name}.jinja2", values, request)
 
 

@@ -5,11 +5,11 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services.structures.closing import Change, StructureClosing, Unconfirmed
-from idp.errors import DirectoryError, StaleEdit
+from idp.errors import AlreadyDone, DirectoryError, StaleEdit
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
-from views.toasts import toast
+from views.toasts import done_already, toast
 from views.urls import see_other
 
 AGREED = "accord"
@@ -26,12 +26,14 @@ def answer(request: Request) -> Response:
     """Do it, if it is still what the person read."""
     actor, code = require_administrator(request), request.matchdict["code"]
     closing, version = StructureClosing(request.services.core), request.POST.get("version", "")
-    change = closing.preview(actor, code)
+    change, there = closing.preview(actor, code), request.route_path("aia_structure", code=code)
     try:
         if "rouvrir" in request.POST:
             closing.reopen(actor, code, version)
         else:
             closing.close(actor, code, version, people_ok=AGREED in request.POST)
+    except AlreadyDone:
+        return done_already(request, there)
     except StaleEdit as error:
         now = closing.preview(actor, code)
         return _page(request, now, error=STALE, read=_read(request), status=error.http_status)
@@ -41,7 +43,7 @@ def answer(request: Request) -> Response:
         return _page(request, change, error=error.public, status=error.http_status)
     done = "rouverte" if "rouvrir" in request.POST else "fermée"
     toast(request, f"La structure « {change.label} » est {done}.")
-    return see_other(request, path=request.route_path("aia_structure", code=code))
+    return see_other(request, path=there)
 
 
 def _preview(request: Request) -> Change:

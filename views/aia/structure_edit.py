@@ -1,22 +1,24 @@
 """*Éditer* a structure, and *Créer une sous-structure*."""
 
+from secrets import token_urlsafe
+
 from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.authorisation import Permission
-from directory.services.structures.changes import Edit, Structures
+from directory.services.structures.changes import AlreadyCreated, Edit, Structures
 from directory.services.structures.tree import StructureSheet, StructureTree
-from idp.errors import AlreadyExists, DirectoryError, StaleEdit
+from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, StaleEdit
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form, refuse
-from views.schemas.structures import structure_schema
-from views.toasts import toast
+from views.schemas.structures import new_structure_schema, structure_schema
+from views.toasts import done_already, toast
 from views.urls import see_other
 
-DRAFT = ("libelle", "siret", "version")
+DRAFT = ("libelle", "siret", "version", "dossier")
 EDIT, NEW = "structure_edit", "structure_new"
 TWIN = " Si c'est voulu, cochez la case avant d'enregistrer."
 
@@ -46,8 +48,11 @@ def _save(request: Request, sheet: StructureSheet, values: Values) -> Response:
         version=str(values["version"]),
         twin_ok=bool(values.get("homonyme")),
     )
+    there = request.route_path("aia_structure", code=sheet.code)
     try:
         Structures(request.services.core).edit(require_administrator(request), sheet.code, wanted)
+    except AlreadyDone:
+        return done_already(request, there)
     except StaleEdit as error:
         return _stale(request, wanted, error)
     except AlreadyExists as error:
@@ -57,7 +62,7 @@ def _save(request: Request, sheet: StructureSheet, values: Values) -> Response:
     except DirectoryError as error:
         raise FormRefused.because(error) from error
     toast(request, f"La structure « {wanted.label} » est enregistrée.")
-    return see_other(request, path=request.route_path("aia_structure", code=sheet.code))
+    return see_other(request, path=there)
 
 
 def _stale(request: Request, wanted: Edit, error: StaleEdit) -> Response:
@@ -71,7 +76,8 @@ def _stale(request: Request, wanted: Edit, error: StaleEdit) -> Response:
 def new(request: Request) -> Response:
     """The form of a structure below this one."""
     sheet = _read(request, Permission.CREATE_STRUCTURE)
-    return _page(request, NEW, sheet, _new_form(request, sheet))
+    fresh: Values = {"dossier": token_urlsafe(12)}
+    return _page(request, NEW, sheet, _new_form(request, sheet, typed=fresh))
 
 
 def create(request: Request) -> Response:
@@ -87,11 +93,17 @@ def create(request: Request) -> Response:
 
 
 def _create(request: Request, sheet: StructureSheet, values: Values) -> Response:
-    label, twin_ok = str(values["libelle"]), bool(values.get("homonyme"))
+    label = str(values["libelle"])
     try:
         code = Structures(request.services.core).create(
-            require_administrator(request), sheet.code, label, twin_ok=twin_ok
+            require_administrator(request),
+            sheet.code,
+            label,
+            form=str(values["dossier"]),
+            twin_ok=bool(values.get("homonyme")),
         )
+    except AlreadyCreated as error:
+        return done_already(request, request.route_path("aia_structure", code=error.structure))
     except AlreadyExists as error:
         form = _new_form(request, sheet, twin=True, typed=values)
         refuse(form, FormRefused(error.public + TWIN))
@@ -129,7 +141,7 @@ def _new_form(
 ) -> Form:
     return make_form(
         request,
-        structure_schema(twin=twin),
+        new_structure_schema(twin=twin),
         action=request.route_path("aia_structure_new", code=sheet.code),
         button="Créer",
         initial=typed,

@@ -21,7 +21,7 @@ from views.forms import (
     refuse,
 )
 from views.schemas.people import address_change_schema
-from views.toasts import toast
+from views.toasts import done_already, toast
 from views.urls import see_other
 
 
@@ -57,9 +57,8 @@ def _change(request: Request, plan: AddressPlan, values: Values) -> Response:
         form = _form(request, plan, generic=True, typed=values)
         refuse(form, FormRefused(error.public + " Si c'est voulu, cochez la case."))
         return _page(request, plan, form, status=error.http_status)
-    except AlreadyDone as error:
-        toast(request, error.public)
-        return see_other(request, path=path_of(request, sheet))
+    except AlreadyDone:
+        return done_already(request, path_of(request, sheet))
     except StaleEdit as error:
         return _stale(request, values, error)
     except AlreadyExists as error:

@@ -24,7 +24,7 @@ from views.aia.user import UNCONFIRMED, name_of, path_of
 from views.forms import Form, FormRefused, handle_form_submission, make_form
 from views.schemas.people import COLUMNS, Part, edit_schema, field_name
 from views.templating import french_date
-from views.toasts import toast
+from views.toasts import done_already, toast
 from views.urls import see_other
 
 DRAFT = (
@@ -63,9 +63,8 @@ def _save(request: Request, editable: Editable, values: forms.Values) -> Respons
         changed = Edits(request.services.core).save(
             require_administrator(request), sheet.subject_id, typed, version, reset_password=reset
         )
-    except AlreadyDone as error:
-        toast(request, error.public)
-        return see_other(request, path=path_of(request, sheet))
+    except AlreadyDone:
+        return done_already(request, path_of(request, sheet))
     except StaleEdit as error:
         return _stale(request, typed, version, error)
     except DirectoryError as error:

@@ -18,7 +18,7 @@ from views.aia.user import name_of, path_of, read
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
 from views.schemas.creation import Structures
 from views.schemas.people import MAX_VERSION, move_schema
-from views.toasts import toast
+from views.toasts import done_already, toast
 from views.urls import see_other
 
 WHICH, SEARCH = "rattachement", "chercher"
@@ -67,9 +67,8 @@ def _move(request: Request, plan: MovePlan, values: Values) -> Response:
         moved = Moves(request.services.core).run(
             require_administrator(request), sheet.subject_id, plan.membership.id, wanted
         )
-    except AlreadyDone as error:
-        toast(request, error.public)
-        return see_other(request, path=path_of(request, sheet))
+    except AlreadyDone:
+        return done_already(request, path_of(request, sheet))
     except StaleEdit as error:
         now = _plan(request, plan.membership.id)
         typed: Values = {"structure": wanted.structure, "roles": set(keep)}

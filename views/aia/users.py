@@ -11,10 +11,11 @@ from directory.authorisation import Actor
 from directory.people.lines import Criteria, Page, PersonLine, Sort, State
 from directory.people.lists import People
 from directory.services import DirectoryServices, build
-from directory.services.accounts.creation import StructureChoices
+from directory.services.accounts.creation import Creation, StructureChoices
 from directory.services.bulk.prospects import NOTHING, Allowed
 from directory.services.bulk.sheets import Action
 from directory.services.rights.administered import Administered
+from idp.errors import NotAllowed
 from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
@@ -97,7 +98,7 @@ def page(request: Request) -> Response:
         "alone": not criteria.below,
         "searched": searched,
         "choices": choices,
-        "said": _in_words(criteria, choices) if choices else (),
+        "said": _in_words(request, criteria, choices) if choices else (),
         "searched_structure": request.GET.get(SEARCHED, "")[:LONGEST],
         "looking": looking,
         "page": None,
@@ -139,9 +140,9 @@ def _choices(request: Request, actor: Actor) -> Choices:
     )
 
 
-def _in_words(criteria: Criteria, choices: Choices) -> tuple[str, ...]:
+def _in_words(request: Request, criteria: Criteria, choices: Choices) -> tuple[str, ...]:
     """What was searched for, as the folded form says it: ``Nom « moreau »``."""
-    places = {each.code: each.label for each in choices.structures.lines}
+    place = _label(request, criteria.structure, choices)
     roles = {
         (code, role): f"{label}, {named}" if named else label
         for code, label, each in choices.roles
@@ -152,12 +153,24 @@ def _in_words(criteria: Criteria, choices: Choices) -> tuple[str, ...]:
         ("Prénom", criteria.given_name),
         ("Adresse mail", criteria.mail),
         ("Identifiant applicatif", criteria.identifier),
-        ("Structure", places.get(criteria.structure, "")),
+        ("Structure", place),
         ("Rôle", roles.get((criteria.application, criteria.role), "")),
         ("État", criteria.state),
     )
     said = tuple(f"{label} « {value} »" for label, value in words if value)
-    return said if criteria.below else (*said, "sans les sous-structures")
+    return (*said, "sans les sous-structures") if place and not criteria.below else said
+
+
+def _label(request: Request, code: str, choices: Choices) -> str:
+    """Of a structure that is searched in; empty: of none. Only open ones are offered."""
+    offered = {each.code: each.label for each in choices.structures.lines}
+    if not code or code in offered:
+        return offered.get(code, "")
+    actor = require_administrator(request)
+    try:
+        return Creation(request.services.core).structure(actor, code).label
+    except NotAllowed:
+        return ""  # the list itself is refused
 
 
 def _menus(

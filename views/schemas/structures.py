@@ -8,6 +8,7 @@ from views.schemas.fields import box_node, hidden_node
 MAX_LABEL = 200
 MAX_SIRET = 20  # 14 digits, as people space them
 MAX_VERSION = 64
+MAX_KEY = 40
 
 
 def structure_schema(*, siret: bool = False, twin: bool = False) -> colander.MappingSchema:
@@ -15,13 +16,25 @@ def structure_schema(*, siret: bool = False, twin: bool = False) -> colander.Map
 
     ``twin``: with a box to confirm a label that a sibling has.
     """
-    schema = colander.MappingSchema()
-    schema.add(_label())
+    schema = _labelled(twin=twin)
     if siret:
         schema.add(_siret())
+    schema.add(hidden_node("version", MAX_VERSION))
+    return schema
+
+
+def new_structure_schema(*, twin: bool = False) -> colander.MappingSchema:
+    """The same of a new one: its label alone; ``dossier`` tells one form from another."""
+    schema = _labelled(twin=twin)
+    schema.add(hidden_node("dossier", MAX_KEY))
+    return schema
+
+
+def _labelled(*, twin: bool) -> colander.MappingSchema:
+    schema = colander.MappingSchema()
+    schema.add(_label())
     if twin:
         schema.add(box_node("homonyme", "Oui, je veux deux structures de ce nom à cet endroit"))
-    schema.add(hidden_node("version", MAX_VERSION))
     return schema
 
 

@@ -32,6 +32,7 @@ from directory.services.own.people_now import lock_person
 from directory.services.removal.binned import (
     BIN_PERIOD,
     BinnedMembership,
+    reads_in_bin,
     require_room,
     restorable,
 )
@@ -65,7 +66,7 @@ class Found(StrEnum):
     IN_BIN = "in-bin"
     """An account in the bin, which he may restore."""
     KEPT = "kept"
-    """An account in the bin that is the correspondant's alone."""
+    """An account in the bin that is the correspondant's alone to restore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Creation:
             account = any_account_by_mail(session, mail)
             if account is None or account.deleted_at is not None:
                 return ()
-            return restorable(session, actor, account, self._core.clock.now())
+            return restorable(self._core, session, actor, account)
 
     def structures(self, actor: Actor, text: str = "") -> StructureChoices:
         """His open structures whose path holds every word, in the order of the tree."""
@@ -164,7 +165,7 @@ class Creation:
             .order_by(STRUCTURE.c.path_key, STRUCTURE.c.id)
             .limit(OFFERED + 1)
         )
-        rows = self._core.db.rows(statement, {"now": self._core.clock.now()})
+        rows = self._core.db.rows_planned(statement, {"now": self._core.clock.now()})
         lines = tuple(StructureChoice(row.code, row.label, row.label_path) for row in rows)
         return StructureChoices(lines[:OFFERED], len(lines) > OFFERED)
 
@@ -262,7 +263,7 @@ class Creation:
             return AddressCheck(mail, Found.NOBODY, generic=generic)
         target = account_target(session, account, now)
         if gone is not None:
-            return self._look_in_bin(session, actor, account, target)
+            return self._look_in_bin(session, actor, account, target, now)
         if account.id == actor.account_id:
             return AddressCheck(account.mail, Found.OWN, generic=generic)
         visible = may(actor, Permission.SEE_ACCOUNT, target)
@@ -276,7 +277,12 @@ class Creation:
         )
 
     def _look_in_bin(
-        self, session: Session, actor: Actor, account: Account, target: AccountTarget
+        self,
+        session: Session,
+        actor: Actor,
+        account: Account,
+        target: AccountTarget,
+        now: datetime,
     ) -> AddressCheck:
         if may(actor, Permission.DELETE_ACCOUNT, target):
             return AddressCheck(
@@ -287,6 +293,9 @@ class Creation:
                 subject_id=account.subject_id,
                 deleted_at=account.deleted_at,
             )
+        if reads_in_bin(session, actor, account, target, now):
+            name = full_name(account.given_name, account.sn)
+            return AddressCheck(account.mail, Found.KEPT, name=name)
         if target.privileged or target.contested:
             return AddressCheck(account.mail, Found.KEPT)
         return AddressCheck(account.mail, Found.NOBODY, generic=is_generic(account.mail))

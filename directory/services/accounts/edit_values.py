@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, tzinfo
 from hashlib import sha256
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from directory.services.accounts.sheets import AccountSheet, MembershipSheet, PersonSheet
 from directory.services.days import first_day, last_day
+from directory.services.texts import one_line
 
 T = TypeVar("T", "AccountValues", "MembershipValues")
 
@@ -57,10 +58,11 @@ class Values:
         return " ".join(sorted(prints))
 
     def hold(self, typed: "Values") -> bool:
-        """Whether each value of somebody's form is one of these."""
-        return typed.account in {None, self.account} and all(
-            self.memberships.get(public_id) == values
-            for public_id, values in typed.memberships.items()
+        """Whether each value of somebody's form is one of these, as it would be recorded."""
+        mine, wanted = self.tidy(), typed.tidy()
+        return wanted.account in {None, mine.account} and all(
+            mine.memberships.get(public_id) == values
+            for public_id, values in wanted.memberships.items()
         )
 
     def with_typed(self, typed: "Values", version: str) -> "Values":
@@ -78,6 +80,13 @@ class Values:
                 public_id, memberships[public_id], typed.memberships[public_id], known
             )
         return Values(account, memberships)
+
+    def tidy(self) -> "Values":
+        """These, with each text as it would be recorded."""
+        return Values(
+            self.account and _tidy(self.account),
+            {public_id: _tidy(values) for public_id, values in self.memberships.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +144,17 @@ def _print(owner: str, name: str, value: object) -> str:
     return sha256(f"{owner}\n{name}\n{value}".encode()).hexdigest()[:16]
 
 
+def _tidy(values: T) -> T:
+    texts: dict[str, Any] = {
+        name: one_line(each) for name, each in asdict(values).items() if isinstance(each, str)
+    }
+    return replace(values, **texts)
+
+
 def _with_typed(owner: str, now: T, typed: T, known: frozenset[str]) -> T:
+    wanted = asdict(_tidy(typed))
     touched = {
-        name: value
+        name: wanted[name]
         for name, value in asdict(typed).items()
         if _print(owner, name, value) not in known
     }

@@ -1,5 +1,6 @@
 """Mails that somebody who manages accounts sends again: the invitation, a link for a password."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -9,12 +10,19 @@ from directory.authorisation import Actor, Permission, require
 from directory.models import Account, Membership, Structure
 from directory.services.lookup import account_by_mail, account_target
 from directory.services.own.password_mails import PasswordMails, require_usable
-from idp.errors import DirectoryError
+from idp.errors import AlreadyDone, DirectoryError
 from idp.names import full_name
 from idp.self_service import Purpose
 
 if TYPE_CHECKING:
     from idp.services import Core
+
+INVITATION = "account-created"
+"""The kind of the mail that a creation sends."""
+MOMENT = timedelta(minutes=1)
+"""How long after one another order to send it is the same press."""
+LATEST = 10
+"""Mails to one address within a moment; there are fewer."""
 
 
 class Invitations:
@@ -30,6 +38,7 @@ class Invitations:
         Raises:
             NotFound: no such account.
             NotAllowed: himself, or nothing of him is in scope but what he has not confirmed.
+            AlreadyDone: it left a moment ago.
             DirectoryError: he signed in already, or the account may not be used now.
         """
         with self._core.db.unit_of_work() as session:
@@ -40,9 +49,10 @@ class Invitations:
                     public=f"{full_name(account.given_name, account.sn)} s'est déjà connecté : "
                     "il n'a plus besoin de cette invitation.",
                 )
+            self._require_none_just_left(account)
             self._core.mailer.send(
                 account.mail,
-                "account-created",
+                INVITATION,
                 {
                     "given_name": account.given_name,
                     "sn": account.sn,
@@ -52,6 +62,17 @@ class Invitations:
                 },
             )
             self._core.audit.record("account.invited-again", subject_id=account.subject_id)
+
+    def _require_none_just_left(self, account: Account) -> None:
+        """The row of the account is locked: of two presses at once one comes second."""
+        since = self._core.clock.now() - MOMENT
+        latest = self._core.mailer.about(account.mail, since=since, most=LATEST)
+        if any(each.kind == INVITATION for each in latest):
+            raise AlreadyDone(
+                f"account {account.id} was invited a moment ago",
+                public="Ce mail vient déjà de partir à "
+                f"{full_name(account.given_name, account.sn)} : aucun second n'est envoyé.",
+            )
 
     def reset(self, actor: Actor, mail: str) -> Purpose:
         """*Réinitialisation mot de passe*: mail a link and end the sessions; what it is to him.

@@ -59,7 +59,7 @@ PAUSE_SECONDS = 0.2
 CHANGED = (
     "La situation de cette personne a changé depuis votre confirmation : rien n'a changé pour elle."
 )
-GONE = "Ce compte n'est plus dans vos structures : quelqu'un d'autre l'a supprimé ou déplacé."
+GONE = "Ce compte n'est plus dans vos structures : il a été supprimé ou déplacé entre-temps."
 NO_LONGER = "Vous n'administrez plus cette structure."
 DEFECT = "Une erreur du portail a empêché l'opération : rien n'a changé pour ce compte."
 TOO_MANY = (

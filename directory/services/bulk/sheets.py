@@ -32,6 +32,7 @@ SHOWN = 200
 
 ALREADY_LOCKED = "Ce compte est déjà verrouillé."
 NOT_LOCKED = "Ce compte n'est pas verrouillé."
+_SO_ALREADY = {ALREADY_LOCKED, NOT_LOCKED}
 HAS_SIGNED_IN = "Cette personne s'est déjà connectée : ce mail ne lui servirait plus."
 
 _items = table(BulkItem)
@@ -76,6 +77,11 @@ class Prospect:
     roles: int = 0
     announced: str = ""
 
+    @property
+    def already(self) -> bool:
+        """Whether it is refused since the account is so already: nobody's help is needed."""
+        return self.reason in _SO_ALREADY
+
 
 @dataclass(frozen=True, slots=True)
 class ItemLine:
@@ -86,6 +92,11 @@ class ItemLine:
     given_name: str
     outcome: Outcome
     reason: str
+
+    @property
+    def already(self) -> bool:
+        """As :attr:`Prospect.already`."""
+        return self.reason in _SO_ALREADY
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class Confirmations:
 
         Raises:
             NotFound, AlreadyAnswered: it does not wait.
-            StaleEdit: it was moved since he read ``version``.
+            StaleEdit: it was moved, or its structure renamed, since he read ``version``.
         """
         person = lock_person(session, subject_id, self._core.clock.now())
         membership = session.scalar(
@@ -145,9 +145,9 @@ class Confirmations:
             if offer.version != version:
                 raise StaleEdit(
                     f"membership {membership.id} is not {version!r}",
-                    public="La structure de ce rattachement a changé entre-temps : c'est "
-                    f"maintenant « {offer.structure_path} ». Rien n'est enregistré : lisez ce "
-                    "qu'elle vous propose, puis répondez.",
+                    public="La structure de ce rattachement a changé ou a été renommée entre-temps "
+                    f": c'est maintenant « {offer.structure_path} ». Rien n'est enregistré : lisez "
+                    "ce qu'elle vous propose, puis répondez.",
                 )
             return offer, membership
         if membership.deleted_at is None and membership.confirmed_at is not None:

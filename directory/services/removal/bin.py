@@ -21,10 +21,11 @@ from directory.services.lookup import (
 )
 from directory.services.memberships.changes import confirm, takes_effect, tell_added
 from directory.services.memberships.sp_sessions import end_sp_sessions
-from directory.services.removal.binned import BIN_PERIOD
+from directory.services.removal.binned import BIN_PERIOD, restorable
 from directory.services.removal.fates import Fate, deletion, facts_of
 from directory.services.rights.mandates import require_another_central
 from directory.services.rights.role_news import RoleNews
+from directory.validity import is_over
 from idp.errors import AlreadyDone, DirectoryError, NotAllowed, NotFound, StaleEdit
 
 if TYPE_CHECKING:
@@ -38,12 +39,15 @@ class Removal:
     """What went into the bin, or came out of it, and whether the account with it.
 
     ``structures``: label paths, those in the actor's scope alone. ``waiting``: those of them that
-    have no effect until the person confirms them.
+    have no effect until the person confirms them; ``closed``: those that are closed, where nothing
+    has any. ``left``: what he could take out of the bin besides, removed before the account went.
     """
 
     structures: tuple[str, ...]
     account: bool
     waiting: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 class Bin:
@@ -87,12 +91,21 @@ class Bin:
             return Removal(planned.structures(actor), planned.fate is Fate.ACCOUNT)
 
     def require_deleted(self, actor: Actor, subject_id: str) -> None:
-        """That somebody is in the bin with his account already, for whoever orders it again.
+        """That somebody is in this actor's bin already, for whoever orders it again.
+
+        With his account; while that lives, with what he had where the actor may remove people.
 
         Raises:
             NotFound: he is not, or the actor may not see him there: alike.
         """
         with self._core.db.reading() as session:
+            account = session.scalar(select(Account).where(Account.subject_id == subject_id))
+            if (
+                account is not None
+                and account.deleted_at is None
+                and restorable(self._core, session, actor, account)
+            ):
+                return
             account_by_subject(session, actor, subject_id, binned=True)
 
     def restore(self, actor: Actor, mail: str, *, structure: str | None = None) -> Removal:
@@ -206,8 +219,8 @@ class Bin:
                 public=f"Le compte {account.mail} est dans la corbeille depuis plus de 20 jours : "
                 "il ne peut plus être rétabli.",
             )
-        memberships = _binned_memberships(session, account, deleted_at)
-        memberships = [each for each in memberships if each.deleted_at == deleted_at]
+        binned = _binned_memberships(session, account, now)
+        memberships = [each for each in binned if each.deleted_at == deleted_at]
         account.deleted_at = None
         self._record_account("account.restored", account, memberships)
         waiting = [each for each in memberships if each.confirmed_at is None]
@@ -215,20 +228,17 @@ class Bin:
         for membership in waiting:
             membership.deleted_at = None
             tell_added(self._core, session, membership)
-        return _out(actor, memberships, account=True)
+        left = [each for each in binned if each.deleted_at and _may_remove(actor, each)]
+        return _out(actor, memberships, now, account=True, left=left)
 
     def _restore_memberships(
         self, session: Session, actor: Actor, account: Account, structure: str | None
     ) -> Removal:
         now = self._core.clock.now()
-        since = now - BIN_PERIOD
-        binned = _binned_memberships(session, account, since)
         memberships = [
             each
-            for each in binned
-            if each.deleted_at != since
-            and structure in {None, each.structure.code}
-            and _may_remove(actor, each)
+            for each in _binned_memberships(session, account, now)
+            if structure in {None, each.structure.code} and _may_remove(actor, each)
         ]
         if not memberships:
             raise NotFound(
@@ -250,7 +260,7 @@ class Bin:
             self._news.note_all(session, membership, granted=True)
             if new:
                 tell_added(self._core, session, membership)
-        return _out(actor, memberships, account=False)
+        return _out(actor, memberships, now, account=False)
 
     def _bring_back(self, memberships: list[Membership]) -> None:
         for membership in memberships:
@@ -283,10 +293,24 @@ def purge_account(core: "Core", session: Session, account: Account) -> None:
     session.expunge(account)
 
 
-def _out(actor: Actor, memberships: list[Membership], *, account: bool) -> Removal:
+def _out(
+    actor: Actor,
+    memberships: list[Membership],
+    now: datetime,
+    *,
+    account: bool,
+    left: list[Membership] | None = None,
+) -> Removal:
     """What came out of the bin."""
     waiting = [each for each in memberships if each.confirmed_at is None]
-    return Removal(_named(actor, memberships), account, _named(actor, waiting))
+    closed = [each for each in memberships if is_over(each.structure.closed_at, now)]
+    return Removal(
+        _named(actor, memberships),
+        account,
+        _named(actor, waiting),
+        _named(actor, closed),
+        _named(actor, left or []),
+    )
 
 
 def _named(actor: Actor, memberships: list[Membership]) -> tuple[str, ...]:
@@ -317,11 +341,13 @@ def _live_memberships(session: Session, account: Account) -> list[Membership]:
     )
 
 
-def _binned_memberships(session: Session, account: Account, since: datetime) -> list[Membership]:
+def _binned_memberships(session: Session, account: Account, now: datetime) -> list[Membership]:
+    """What of his lies in the bin, and may still be taken out of it."""
+    since = now - BIN_PERIOD
     return list(
         session.scalars(
             select(Membership)
-            .where(Membership.account_id == account.id, Membership.deleted_at >= since)
+            .where(Membership.account_id == account.id, Membership.deleted_at > since)
             .order_by(Membership.id)
         )
     )

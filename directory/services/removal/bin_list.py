@@ -1,11 +1,12 @@
 """The bin as a list: who lies there within one's scope, for how many days, and who may restore."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal, or_, select, tuple_
+from sqlalchemy import Row, Select, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from directory.authorisation import AccountTarget, Actor, MembershipTarget, Permission, may
@@ -14,8 +15,8 @@ from directory.people.statements import count
 from directory.people.wanted import words_of
 from directory.scope import shows_state, visible_to
 from directory.services.lookup import account_targets
-from directory.services.removal.binned import BIN_PERIOD
-from directory.services.removal.fates import OWN, why_not
+from directory.services.removal.binned import BIN_PERIOD, refused
+from directory.services.removal.fates import SHARED, own, why_not
 from directory.validity import ACCOUNT, MEMBERSHIP, STRUCTURE
 from idp.cursors import Cursors
 from idp.db import UtcDateTime
@@ -34,8 +35,9 @@ _LIVES = ACCOUNT.c.deleted_at.is_(None)
 class BinLine:
     """A person with something in the bin.
 
-    ``account``: the account itself lies there; else only memberships do. ``structures``: label
-    paths of what lies there, within the actor's scope. ``days_left``: days begun until it is
+    ``account``: the account itself lies there; else only memberships do, or were removed before it
+    went from elsewhere. ``structures``: label paths of what lies there, within the actor's scope;
+    ``refused``: those of them to which the person said no. ``days_left``: days begun until it is
     purged. ``why``: why the actor may not restore it; empty when he may.
     """
 
@@ -45,6 +47,7 @@ class BinLine:
     given_name: str
     account: bool
     structures: tuple[str, ...]
+    refused: tuple[str, ...]
     deleted_at: datetime
     days_left: int
     why: str
@@ -69,7 +72,9 @@ class BinList:
     def page(
         self, actor: Actor, *, text: str = "", cursor: str | None = None, size: int = 20
     ) -> Page[BinLine]:
-        """A page of it; ``text`` as in *Filtrer*. Four statements, five after going back.
+        """A page of it; ``text`` as in *Filtrer*.
+
+        Four statements; one more after going back, one where somebody never confirmed what is here.
 
         Raises:
             DirectoryError: not one of the sizes.
@@ -104,7 +109,7 @@ class BinList:
         )
 
     def _wanted(self, actor: Actor, text: str, now: datetime) -> Select[Any]:
-        """One row an account: what went with it, or, of a living one, what went without it."""
+        """One row an account: what went with it, or without it, and before."""
         words = (MEMBERSHIP.c.search_key.contains(word, autoescape=True) for word in words_of(text))
         # That an account is here is a state of it, which a membership unconfirmed does not show.
         shown = or_(_LIVES, shows_state(actor))
@@ -121,8 +126,7 @@ class BinList:
             .select_from(MEMBERSHIP)
             .join(ACCOUNT, ACCOUNT.c.id == MEMBERSHIP.c.account_id)
             .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
-            .where(MEMBERSHIP.c.deleted_at > now - BIN_PERIOD, _restorable(), visible_to(actor))
-            .where(shown, *words)
+            .where(MEMBERSHIP.c.deleted_at > now - BIN_PERIOD, visible_to(actor), shown, *words)
             .group_by(ACCOUNT.c.id)
         )
 
@@ -133,6 +137,10 @@ class BinList:
         binned = session.execute(
             select(
                 MEMBERSHIP.c.account_id,
+                MEMBERSHIP.c.deleted_at,
+                MEMBERSHIP.c.confirmed_at,
+                ACCOUNT.c.subject_id,
+                STRUCTURE.c.code,
                 STRUCTURE.c.path,
                 STRUCTURE.c.label_path,
             )
@@ -141,16 +149,19 @@ class BinList:
             .where(
                 MEMBERSHIP.c.account_id.in_(ids),
                 MEMBERSHIP.c.deleted_at > now - BIN_PERIOD,
-                _restorable(),
             )
             .order_by(STRUCTURE.c.label_path)
         )
         of_account: defaultdict[int, list[Any]] = defaultdict(list)
+        waited = set()
         for membership in binned:
             of_account[membership.account_id].append(membership)
+            if membership.confirmed_at is None and actor.covers(membership.path):
+                waited.add((membership.subject_id, membership.code))
+        said_no = refused(self._core, waited)
         targets = account_targets(session, ACCOUNT.c.id.in_(ids), now)
         return tuple(
-            _line(actor, row, of_account[row.id], targets[row.id], now)
+            _line(actor, row, of_account[row.id], targets[row.id], said_no, now)
             for row in rows
             if row.id in targets  # else it was purged meanwhile
         )
@@ -164,10 +175,6 @@ class BinList:
 
     def _seal(self, way: str, row: Row[Any], first: int, whose: str) -> str:
         return self._cursors.seal([way, first, row.deleted_at.isoformat(), row.id], whose)
-
-
-def _restorable() -> ColumnElement[bool]:
-    return or_(_LIVES, ACCOUNT.c.deleted_at == MEMBERSHIP.c.deleted_at)
 
 
 def _rows(
@@ -187,17 +194,28 @@ def _rows(
 
 
 def _line(
-    actor: Actor, row: Row[Any], memberships: list[Any], target: AccountTarget, now: datetime
+    actor: Actor,
+    row: Row[Any],
+    memberships: list[Any],
+    target: AccountTarget,
+    said_no: Collection[tuple[str, str]],
+    now: datetime,
 ) -> BinLine:
-    account = row.account_deleted_at is not None
+    gone = row.account_deleted_at
+    account = gone is not None and may(actor, Permission.SEE_ACCOUNT, target)
     if account:
+        memberships = [each for each in memberships if each.deleted_at == gone]
         why = why_not(actor, target)
+    elif gone is not None:
+        # Removed first, then deleted elsewhere: what waits here is his to read of, no more.
+        memberships = [each for each in memberships if each.confirmed_at and each.deleted_at < gone]
+        why = SHARED
     else:
-        own = not any(
+        oneself = not any(
             may(actor, Permission.REMOVE_MEMBERSHIP, MembershipTarget(row.id, each.path))
             for each in memberships
         )
-        why = OWN if own else ""
+        why = own(actor) if oneself else ""
     left = row.deleted_at + BIN_PERIOD - now
     return BinLine(
         subject_id=row.subject_id,
@@ -206,6 +224,9 @@ def _line(
         given_name=row.given_name,
         account=account,
         structures=tuple(each.label_path for each in memberships if actor.covers(each.path)),
+        refused=tuple(
+            each.label_path for each in memberships if (row.subject_id, each.code) in said_no
+        ),
         deleted_at=row.deleted_at,
         days_left=-(-left // _DAY),
         why=why,

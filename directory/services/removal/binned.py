@@ -4,35 +4,52 @@ Whoever may add somebody to a structure may take what he had there out of the bi
 :data:`~directory.authorisation.Permission.ADD_MEMBERSHIP` and ``REMOVE_MEMBERSHIP`` are one rule.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from directory.authorisation import Actor, MembershipTarget, Permission, may
+from directory.authorisation import AccountTarget, Actor, MembershipTarget, Permission, may
 from directory.models import Account, Membership, Structure
+from directory.scope import visible_to
 from directory.services.days import first_day, last_day
 from directory.services.lookup import hold_structure
 from directory.validity import MEMBERSHIP, STRUCTURE
 from idp.errors import AlreadyExists
+from idp.history import changes
+from idp.names import of
+from idp.records import Reach
 
 if TYPE_CHECKING:
     from idp.services import Core
 
 BIN_PERIOD = timedelta(days=20)
 
+_REFUSED = "membership.refused"
+_WAYS = {_REFUSED, "membership.removed", "membership.restored"}
+_MOST_WAYS = 1000
+_REFUSAL = (
+    "refusé par cette personne",
+    "si vous le rétablissez, la question lui sera posée de nouveau",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BinnedMembership:
-    """A membership that can be taken out of the bin; ``structure`` is the code of its structure."""
+    """A membership that can be taken out of the bin; ``structure`` is the code of its structure.
+
+    ``refused``: its person said no to it; else somebody removed it.
+    """
 
     subject_id: str
     mail: str
     structure: str
     label_path: str
     deleted_at: datetime
+    refused: bool = False
 
     @property
     def until(self) -> datetime:
@@ -46,36 +63,95 @@ class MembershipInBin(AlreadyExists):
     def __init__(self, core: "Core", binned: BinnedMembership) -> None:
         zone = core.settings.organization.time_zone
         deleted, last = first_day(binned.deleted_at, zone), last_day(binned.until, zone)
+        how, then = _REFUSAL if binned.refused else ("supprimé", "rétablissez-le")
         super().__init__(
             f"membership of {binned.subject_id!r} in {binned.structure} is in the bin",
-            public=f"Le rattachement de {binned.mail} à la structure « {binned.label_path} » a été "
-            f"supprimé le {deleted:%d/%m/%Y}. Il attend dans la corbeille, avec ses rôles, "
-            f"jusqu'au {last:%d/%m/%Y} : rétablissez-le.",
+            public=f"Le rattachement {of(binned.mail)} à la structure « {binned.label_path} » a "
+            f"été {how} le {deleted:%d/%m/%Y}. Il attend dans la corbeille, avec ses rôles, "
+            f"jusqu'au {last:%d/%m/%Y} : {then}.",
         )
         self.binned = binned
 
 
 def restorable(
-    session: Session, actor: Actor, account: Account, now: datetime
+    core: "Core", session: Session, actor: Actor, account: Account
 ) -> tuple[BinnedMembership, ...]:
-    """What of somebody who is not in the bin himself this actor may take out of it. One statement.
+    """What of somebody who is not in the bin himself this actor may take out of it.
 
-    In the order of the structures' names.
+    In the order of the structures' names. One statement; two where he never confirmed some of it.
     """
     rows = session.execute(
-        select(STRUCTURE.c.code, STRUCTURE.c.path, STRUCTURE.c.label_path, MEMBERSHIP.c.deleted_at)
+        select(
+            STRUCTURE.c.code,
+            STRUCTURE.c.path,
+            STRUCTURE.c.label_path,
+            MEMBERSHIP.c.deleted_at,
+            MEMBERSHIP.c.confirmed_at,
+        )
         .join(MEMBERSHIP, MEMBERSHIP.c.structure_id == STRUCTURE.c.id)
         .where(
             MEMBERSHIP.c.account_id == account.id,
-            MEMBERSHIP.c.deleted_at > now - BIN_PERIOD,
+            MEMBERSHIP.c.deleted_at > core.clock.now() - BIN_PERIOD,
         )
         .order_by(STRUCTURE.c.label_path, STRUCTURE.c.id)
     )
-    return tuple(
-        BinnedMembership(account.subject_id, account.mail, row.code, row.label_path, row.deleted_at)
+    his = [
+        row
         for row in rows
         if may(actor, Permission.REMOVE_MEMBERSHIP, MembershipTarget(account.id, row.path))
+    ]
+    waited = {(account.subject_id, row.code) for row in his if row.confirmed_at is None}
+    said_no = refused(core, waited)
+    return tuple(
+        BinnedMembership(
+            account.subject_id,
+            account.mail,
+            row.code,
+            row.label_path,
+            row.deleted_at,
+            (account.subject_id, row.code) in said_no,
+        )
+        for row in his
     )
+
+
+def reads_in_bin(
+    session: Session, actor: Actor, account: Account, target: AccountTarget, now: datetime
+) -> bool:
+    """Whether this actor's bin holds somebody who is in the bin with his account.
+
+    By what went with it, or by what was removed from his structures before that: what the bin
+    promised to keep, nobody erases by adding the person anew. As ever, what the person never
+    confirmed shows nothing of his account. One statement, or none.
+    """
+    if may(actor, Permission.SEE_ACCOUNT, target):
+        return True
+    removed = (
+        select(MEMBERSHIP.c.id)
+        .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
+        .where(
+            MEMBERSHIP.c.account_id == account.id,
+            MEMBERSHIP.c.deleted_at > now - BIN_PERIOD,
+            MEMBERSHIP.c.confirmed_at.is_not(None),
+            visible_to(actor),
+        )
+    )
+    return session.scalar(removed.limit(1)) is not None
+
+
+def refused(core: "Core", waited: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Which of these memberships in the bin their person refused, by subject id and structure.
+
+    ``waited``: those that were never confirmed; the journal knows what became of them last. One
+    statement, and none for none.
+    """
+    latest: dict[tuple[str | None, str | None], str] = {}
+    if waited:
+        within = Reach({structure for _, structure in waited}, applications=())
+        people = {subject_id for subject_id, _ in waited}
+        for change in changes(core.db, _WAYS, [within], most=_MOST_WAYS, among=people):
+            latest.setdefault((change.subject_id, change.structure), change.code)
+    return frozenset(each for each in waited if latest.get(each) == _REFUSED)
 
 
 def require_room(
@@ -88,7 +164,7 @@ def require_room(
         MembershipInBin: he did until less than 20 days ago.
     """
     known = session.execute(
-        select(Membership.id, Membership.deleted_at).where(
+        select(Membership.id, Membership.deleted_at, Membership.confirmed_at).where(
             Membership.account_id == account.id, Membership.structure_id == structure.id
         )
     ).one_or_none()
@@ -100,7 +176,8 @@ def require_room(
         account.subject_id, account.mail, structure.code, structure.label_path, known.deleted_at
     )
     if binned.until > core.clock.now():
-        raise MembershipInBin(core, binned)
+        waited = {(account.subject_id, structure.code)} if known.confirmed_at is None else ()
+        raise MembershipInBin(core, replace(binned, refused=bool(refused(core, waited))))
     return int(known.id)
 
 

@@ -21,6 +21,7 @@ from directory.authorisation import (
     AssignmentTarget,
     MembershipTarget,
     Permission,
+    StructureTarget,
     may,
 )
 from directory.scope import visible_to
@@ -36,6 +37,7 @@ from directory.validity import (
 )
 
 OWN = "C'est votre propre compte : un autre référent ou le correspondant peut le faire."
+OWN_CENTRAL = "C'est votre propre compte : un autre correspondant peut le faire."
 PRIVILEGED = (
     "Cette personne a un mandat de référent ou de correspondant : seul le correspondant peut le "
     "faire."
@@ -142,11 +144,12 @@ class Deletion:
         """
         known, others = [], 0
         for membership in self.memberships:
+            place = StructureTarget(membership.path)
             for role in membership.roles:
                 target = AssignmentTarget(account_id, membership.path, role.application_id)
                 if may(actor, Permission.WITHDRAW_ROLE, target):
                     known.append(role)
-                elif membership.confirmed or actor.covers(membership.path):
+                elif membership.confirmed or may(actor, Permission.SEE_STRUCTURE, place):
                     others += 1
         return tuple(known), others
 
@@ -185,12 +188,17 @@ def why_not(actor: Actor, target: AccountTarget) -> str:
     if may(actor, Permission.DELETE_ACCOUNT, target):
         return ""
     if actor.account_id == target.account_id:
-        return OWN
+        return own(actor)
     if not any(actor.covers(path) for path in target.paths):
         return UNCONFIRMED
     if not all(actor.covers(path) for path in target.paths):
         return SHARED
     return PRIVILEGED if target.privileged else CONTESTED
+
+
+def own(actor: Actor) -> str:
+    """Why not the actor himself, and who then."""
+    return OWN_CENTRAL if actor.central else OWN
 
 
 def why_no_mail(actor: Actor, target: AccountTarget, *, locked: bool, usable: bool) -> str:

@@ -90,14 +90,7 @@ class Reassignment:
             raise DirectoryError(f"role {wanted!r}", public="Choisissez le nouveau rôle.")
         with self._core.db.unit_of_work() as session:
             new = administered_role(session, actor, RoleRef(ref.application, wanted))
-            try:
-                membership, old, known = self._members.held_by(
-                    session, actor, ref, membership_id, lock=True
-                )
-            except StaleEdit as gone:
-                if self._replaced(session, actor, RoleRef(ref.application, wanted), membership_id):
-                    raise AlreadyDone(gone.cause) from gone
-                raise
+            membership, old, known = self._held_or_done(session, actor, ref, membership_id, wanted)
             target = AssignmentTarget(
                 membership.account_id, membership.structure.path, new.application_id
             )
@@ -122,6 +115,23 @@ class Reassignment:
                 valid_until=dates.valid_until,
             )
             return Reassigned(before, new.label)
+
+    def _held_or_done(
+        self, session: Session, actor: Actor, ref: RoleRef, membership_id: str, wanted: str
+    ) -> tuple[Membership, Role, Assignment]:
+        """The role that it holds, locked.
+
+        Raises:
+            NotAllowed, NotFound: as :meth:`RoleMembers.read`.
+            AlreadyDone: it holds ``wanted``, and that one no more.
+            StaleEdit: it holds neither.
+        """
+        try:
+            return self._members.held_by(session, actor, ref, membership_id, lock=True)
+        except StaleEdit as gone:
+            if self._replaced(session, actor, RoleRef(ref.application, wanted), membership_id):
+                raise AlreadyDone(gone.cause) from gone
+            raise
 
     def _replaced(
         self, session: Session, actor: Actor, wanted: RoleRef, membership_id: str

@@ -16,7 +16,7 @@ from directory.search import search_key
 from directory.services.lookup import structure_by_code, structure_in_scope
 from directory.services.texts import clean_code, clean_siret, clean_text
 from directory.validity import is_over
-from idp.errors import AlreadyExists, DirectoryError, StaleEdit
+from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, StaleEdit
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -25,6 +25,7 @@ SEPARATOR = " / "
 MAXIMUM_PATH = 400  # characters, as the columns hold
 MAXIMUM_LABEL_PATH = 2000
 _READABLE = 40  # characters of a code that are made of the label
+_END = 8  # and of its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,14 @@ class Edit:
     siret: str | None
     version: str
     twin_ok: bool = False
+
+
+class AlreadyCreated(AlreadyDone):
+    """The very form made the structure of code ``structure`` before."""
+
+    def __init__(self, structure: str) -> None:
+        super().__init__(f"structure {structure} is what this form made")
+        self.structure = structure
 
 
 class Structures:
@@ -107,22 +116,32 @@ class Structures:
             )
             return structure
 
-    def create(self, actor: Actor, parent: str, label: str, *, twin_ok: bool = False) -> str:
+    def create(
+        self, actor: Actor, parent: str, label: str, *, form: str = "", twin_ok: bool = False
+    ) -> str:
         """Create a structure below that one, with a code of our own; its code.
 
-        The code is readable and has a random end: a number would tell of others elsewhere.
+        ``form`` tells one form from another: the same one, sent again as it was, makes no second.
+        Empty: nothing is known of it.
 
         Raises:
             NotAllowed: no such parent in his subtrees.
+            AlreadyCreated: this form made it.
             AlreadyExists: a sibling has this label, and not ``twin_ok``.
             DirectoryError: the label is wrong, or the parent is closed.
         """
         with self._core.db.unit_of_work() as session:
             above = structure_in_scope(session, actor, parent)
             lock_tree(session, above)
+            code = _new_code(actor, above, label, form or token_hex(8))
+            made = select(Structure.id).where(
+                Structure.code == code, Structure.parent_id == above.id
+            )
+            if session.scalar(made) is not None:
+                raise AlreadyCreated(code)
             if not twin_ok:
                 _refuse_twin(session, above.id, label)
-            return self.add(actor, _new_code(label), label, parent=parent).code
+            return self.add(actor, code, label, parent=parent).code
 
     def edit(self, actor: Actor, code: str, edit: Edit) -> None:
         """Change a structure's label and SIRET, if it is still as the person saw it.
@@ -130,7 +149,8 @@ class Structures:
         Raises:
             NotAllowed: no such structure in his subtrees, the root of his mandate, or a SIRET by
                 other than the correspondant.
-            StaleEdit: it was changed meanwhile.
+            AlreadyDone: it was changed meanwhile, to what he typed.
+            StaleEdit: it was changed meanwhile, to something else.
             AlreadyExists: a sibling has this label, and not ``twin_ok``.
             DirectoryError: the label or the SIRET is wrong.
         """
@@ -138,14 +158,17 @@ class Structures:
             structure = structure_in_scope(session, actor, code)
             require(actor, Permission.RENAME_STRUCTURE, StructureTarget(structure.path))
             lock_tree(session, structure)
+            label, siret = clean_label(edit.label), clean_siret(edit.siret) if edit.siret else None
             if edit.version != version_of(structure):
+                if (label, siret) == (structure.label, structure.siret):
+                    raise AlreadyDone(f"structure {code} is as it was typed")
                 raise StaleEdit(f"structure {code}")
-            relabelled = clean_label(edit.label) != structure.label
+            relabelled = label != structure.label
             if relabelled and not edit.twin_ok:
-                _refuse_twin(session, structure.parent_id, edit.label, besides=structure.id)
-            if (edit.siret or None) != structure.siret:
-                self.set_siret(actor, code, edit.siret)
-            self.rename(actor, code, edit.label)
+                _refuse_twin(session, structure.parent_id, label, besides=structure.id)
+            if siret != structure.siret:
+                self.set_siret(actor, code, siret)
+            self.rename(actor, code, label)
 
     def list(self, actor: Actor) -> tuple[StructureLine, ...]:
         """The structures that he may see, each after its parent, siblings by label."""
@@ -261,9 +284,15 @@ def _refuse_twin(session: Session, parent_id: int | None, label: str, *, besides
         )
 
 
-def _new_code(label: str) -> str:
+def _new_code(actor: Actor, above: Structure, label: str, form: str) -> str:
+    """One code for what one form says; readable, with an end that no one else's has.
+
+    No number: it would tell of others elsewhere.
+    """
+    said = (actor.subject_id, str(above.id), clean_label(label), form)
+    end = sha256("\n".join(said).encode()).hexdigest()[:_END]
     readable = re.sub(r"[^a-z0-9]+", "-", search_key(label))[:_READABLE].strip("-")
-    return f"{readable or 'structure'}-{token_hex(3)}"
+    return f"{readable or 'structure'}-{end}"
 
 
 def refresh_subtree(session: Session, structure: Structure) -> None:

@@ -35,7 +35,7 @@ from directory.validity import (
     STRUCTURE,
     is_over,
 )
-from idp.errors import DirectoryError, StaleEdit
+from idp.errors import AlreadyDone, DirectoryError, StaleEdit
 
 if TYPE_CHECKING:
     from idp.services import Core
@@ -101,6 +101,7 @@ class StructureClosing:
 
         Raises:
             NotAllowed: as :meth:`preview`.
+            AlreadyDone: it is closed.
             StaleEdit: it would do something else than what he saw.
             DirectoryError: it would touch himself or a mandate.
             Unconfirmed: people belong to it and not ``people_ok``.
@@ -122,6 +123,7 @@ class StructureClosing:
 
         Raises:
             NotAllowed: as :meth:`preview`.
+            AlreadyDone: it is open.
             StaleEdit: it would do something else than what he saw.
             DirectoryError: it would touch himself or a mandate, or the structure above is closed.
         """
@@ -139,7 +141,9 @@ class StructureClosing:
         require(actor, Permission.CLOSE_STRUCTURE, ClosingTarget(structure.path))
         lock_tree(session, structure)
         change = self._change(session, actor, structure)
-        if change.closed != closed or change.version != version:
+        if change.closed != closed:
+            raise AlreadyDone(f"structure {code}: closed or open, as ordered")
+        if change.version != version:
             raise StaleEdit(f"structure {code}")
         if change.obstacle:
             raise DirectoryError(f"structure {code}: obstacle", public=change.obstacle)

@@ -4,21 +4,20 @@ Changes only: when somebody signs in or opens an application is nobody's busines
 network address leaves the journal. The views word what this tells.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Row, and_, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from directory.authorisation import Actor, Permission, StructureTarget, may
+from directory.authorisation import Actor, Permission, may
 from directory.models import Account, Structure
 from directory.scope import visible_to
 from directory.services.lookup import account_by_subject, account_target, structure_in_scope
-from directory.services.own.record import BY_FORMER, is_person
-from directory.services.telling.doers import doer, known
-from directory.validity import APPLICATION, MEMBERSHIP, ROLE, STRUCTURE
+from directory.services.telling.names import LEFT, MOVED, HistoryLine, Names
+from directory.validity import APPLICATION, MEMBERSHIP, STRUCTURE
 from idp.history import changes
 from idp.names import full_name
 from idp.records import About, Change, Reach
@@ -80,38 +79,9 @@ FOR_CENTRAL = CHANGES | {"mandate.given", "mandate.withdrawn"}
 OWN = frozenset({"account.photo-added", "account.photo-changed", "account.photo-removed"})
 """What a person does with what is his, and is told only when somebody else did it."""
 
-MOVED = "membership.moved"
-MOVES = frozenset({MOVED, "membership.left"})
-
-SERVICE = "Le service"
-YOU = "Vous"
-ELSEWHERE = "Une structure que vous n'administrez pas"
-NO_STRUCTURE = "Une structure qui n'existe plus"
-FORMER = BY_FORMER[:1].lower() + BY_FORMER[1:]  # within a sentence
-
-_PLACE = ("code", "path", "label_path")
 _MOST_MOVES = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryLine:
-    """One change. ``day_only``: the person did it himself, so the hour would tell when he came.
-
-    ``structure`` is a label path; ``application`` and ``role`` are labels; all three are empty
-    where the change concerns none. ``parameters``: what the journal holds of it.
-    """
-
-    at: datetime
-    code: str
-    actor: str
-    person: str
-    structure: str
-    application: str
-    role: str
-    parameters: Mapping[str, object]
-    day_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +123,7 @@ class History:
                 before=_read_cursor(cursor),
             )
             title = full_name(account.given_name, account.sn)
-            return self._page(session, actor, title, found, size)
+            return self._page(session, actor, title, found, size, reaches)
 
     def of_structure(
         self,
@@ -171,14 +141,15 @@ class History:
         """
         with self._core.db.reading() as session:
             structure = structure_in_scope(session, actor, code)
+            reaches = _reaches(session, actor, structure, below=below)
             found = changes(
                 self._core.db,
                 _codes(actor),
-                _reaches(session, actor, structure, below=below),
+                reaches,
                 most=size + 1,
                 before=_read_cursor(cursor),
             )
-            return self._page(session, actor, structure.label, found, size)
+            return self._page(session, actor, structure.label, found, size, reaches)
 
     def _about(
         self, session: Session, actor: Actor, account: Account, reaches: Collection[Reach]
@@ -220,13 +191,14 @@ class History:
         title: str,
         found: tuple[Change, ...],
         size: int,
+        reaches: Collection[Reach],
     ) -> HistoryPage:
-        shown = found[:size]
-        names = _Names(session, actor, shown, self._core.clock.now())
+        told = [each for each in found[:size] if not _told_by_arrival(each, reaches)]
+        names = Names(session, actor, told, self._core.clock.now())
         return HistoryPage(
             title=title,
-            lines=tuple(names.line(each) for each in shown),
-            after=_write_cursor(shown[-1]) if len(found) > size else None,
+            lines=tuple(names.line(each) for each in told),
+            after=_write_cursor(found[size - 1]) if len(found) > size else None,
         )
 
 
@@ -262,6 +234,14 @@ def _reaches(
     return tuple(reach for reach in reaches if reach.structures)
 
 
+def _told_by_arrival(change: Change, reaches: Collection[Reach]) -> bool:
+    """Whether it is the departure of a move whose other side is read as well: one line tells it."""
+    return change.code == LEFT and any(
+        reach.structures is None or change.parameters.get("after") in reach.structures
+        for reach in reaches
+    )
+
+
 def _came(
     place: str, created_at: datetime, moves: Sequence[Change], mine: Collection[str]
 ) -> datetime:
@@ -279,106 +259,6 @@ def _came(
         if place not in mine:
             return move.at
     return created_at
-
-
-class _Names:
-    """Whom and what the changes of a page speak of: three statements, whatever their number."""
-
-    def __init__(
-        self, session: Session, actor: Actor, found: Iterable[Change], now: datetime
-    ) -> None:
-        self._actor = actor
-        told = tuple(found)
-        people = {each.actor for each in told} | {each.subject_id or "" for each in told}
-        self._people = known(lambda *asked: session.execute(*asked).all(), people, now)
-        places = {code for each in told for code in (each.structure, *_between(each))}
-        self._structures = _structures(session, {code for code in places if code})
-        self._labels = _labels(session, {_target(each)[0] for each in told} - {""})
-
-    def line(self, change: Change) -> HistoryLine:
-        """This change, with the names in it."""
-        application, role = _target(change)
-        own = change.actor == change.subject_id and not self._actor.everywhere
-        place = self._structures.get(change.structure or "")
-        return HistoryLine(
-            at=change.at,
-            code=change.code,
-            actor=self._who(change),
-            person=self._person(change.subject_id),
-            structure=place.label_path if place else change.structure or "",
-            application=self._labels.get((application, ""), application),
-            role=self._labels.get((application, role), role),
-            parameters=self._parameters(change),
-            day_only=own and change.actor != self._actor.subject_id,
-        )
-
-    def _who(self, change: Change) -> str:
-        if change.actor == self._actor.subject_id:
-            return YOU
-        if not is_person(change.actor):
-            return SERVICE
-        if change.actor == change.subject_id and change.actor in self._people:
-            return self._people[change.actor].name
-        return doer(self._actor, change.actor, self._people)
-
-    def _person(self, subject_id: str | None) -> str:
-        if subject_id is None:
-            return ""
-        person = self._people.get(subject_id)
-        return FORMER if person is None else person.name
-
-    def _parameters(self, change: Change) -> Mapping[str, object]:
-        """What the journal holds; of a move the label paths, as far as he may read them."""
-        if change.code not in MOVES:
-            return change.parameters
-        return dict(zip(("before", "after"), map(self._place, _between(change)), strict=True))
-
-    def _place(self, code: str) -> str:
-        found = self._structures.get(code)
-        if found is None:
-            return NO_STRUCTURE
-        seen = may(self._actor, Permission.SEE_STRUCTURE, StructureTarget(found.path))
-        return str(found.label_path) if seen else ELSEWHERE
-
-
-def _between(change: Change) -> tuple[str, ...]:
-    """From which structure to which, by code; nothing where it is no move."""
-    if change.code not in MOVES:
-        return ()
-    return tuple(str(change.parameters.get(name, "")) for name in ("before", "after"))
-
-
-def _structures(session: Session, codes: Collection[str]) -> dict[str, Row[Any]]:
-    """Their paths and label paths, by code."""
-    if not codes:
-        return {}
-    columns: list[ColumnElement[Any]] = [STRUCTURE.c[each] for each in _PLACE]
-    found = session.execute(select(*columns).where(STRUCTURE.c.code.in_(sorted(codes)))).all()
-    return {row.code: row for row in found}
-
-
-def _labels(session: Session, codes: Collection[str]) -> dict[tuple[str, str], str]:
-    """The labels of these applications (under an empty role) and of all their roles."""
-    if not codes:
-        return {}
-    rows = session.execute(
-        select(APPLICATION.c.code, APPLICATION.c.label, ROLE.c.code, ROLE.c.label)
-        .outerjoin(ROLE, ROLE.c.application_id == APPLICATION.c.id)
-        .where(APPLICATION.c.code.in_(sorted(codes)))
-    ).all()
-    labels: dict[tuple[str, str], str] = {}
-    for application, application_label, role, role_label in rows:
-        labels[application, ""] = application_label
-        if role is not None:
-            labels[application, role] = role_label
-    return labels
-
-
-def _target(change: Change) -> tuple[str, str]:
-    """The codes of the application and of the role that it is about, empty where there is none."""
-    kind, _, rest = (change.target or "").partition(":")
-    application, _, role = rest.partition(":")
-    return (application, role) if kind in {"role", "application"} else ("", "")
 
 
 def _write_cursor(change: Change) -> str:

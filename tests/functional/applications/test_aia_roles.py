@@ -206,6 +206,19 @@ def test_reaffecter(visit: Visit, services: Services) -> None:
     assert "bip:lecteur" not in mine
 
 
+def test_withdrawn_meanwhile_whatever_is_chosen_says_so(visit: Visit) -> None:
+    browser = visit("referent")
+    page = browser.get(LOADED)
+    asked = browser.get(item(page, "MARTIN", "Réaffecter le membre à un autre rôle"))
+    form = asked.forms["reaffecter"]
+    withdrawn = browser.get(item(page, "MARTIN", "Désaffecter le membre sélectionné"))
+    withdrawn.forms["desaffecter"].submit(status=303)
+    for chosen in ("", "lecteur", "redacteur", "x" * 65):
+        form["nouveau"].force_value(chosen)
+        late = form.submit(status=409)
+        assert "Agnès MARTIN n'a plus le rôle « Lecteur » : il lui a été retiré" in text_of(late)
+
+
 def test_nothing_else_to_reassign_to(visit: Visit, services: Services) -> None:
     build(services.core).assignments.assign(
         OPERATOR, Grant("agent@demo.example", "a-carrieres", "bip", "redacteur")

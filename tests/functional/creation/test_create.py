@@ -7,6 +7,7 @@ from html import unescape
 import pytest
 from webtest import TestApp
 
+from directory import actors
 from directory.authorisation import OPERATOR
 from directory.services import DirectoryServices
 from directory.services.accounts.changes import Person
@@ -19,6 +20,7 @@ from tests.functional.create_scene import (
     FIELDS,
     MAIL,
     NEW,
+    ONE,
     REMOVED,
     WAITS,
     accounts,
@@ -116,6 +118,46 @@ def test_the_bin_is_offered_instead(app: TestApp, directory: DirectoryServices) 
     assert sheet.state == "actif"
     assert answer.location == f"{BASE}/aia/utilisateurs/{sheet.subject_id}"
     assert "est rétabli" in text(app.get("/aia"))
+
+
+def test_who_is_no_longer_in_the_bin_is_not_offered_again(
+    app: TestApp, services: Services, directory: DirectoryServices
+) -> None:
+    """The référent of B, who does not see that bin, creates whom it held."""
+    directory.accounts.add(OPERATOR, Person(MAIL, "Noël", "Léa"), "a-rh", no_mail=True)
+    directory.bin.delete(OPERATOR, MAIL)
+    form = restoring(check(app, MAIL))
+    subject_id = directory.accounts.show(OPERATOR, "autre@ville.example").subject_id
+    other = actors.load(services.core, subject_id)
+    assert other is not None
+    directory.accounts.add(other, Person(MAIL, "Noël", "Léa"), "b", no_mail=True)
+    told = form.submit("subject_id", status=303).follow()
+    assert "n'est plus dans la corbeille" in text(told)
+    assert told.html.find(id="resultat") is None
+
+
+def test_what_the_correspondant_alone_may_restore_is_told_and_left_alone(
+    app: TestApp, token: str, directory: DirectoryServices
+) -> None:
+    """Of A and B, deleted with the account: step by step, by forged steps, and on one page."""
+    for structure in ("a", "b"):
+        directory.accounts.add(OPERATOR, Person(MAIL, "Noël", "Léa"), structure, no_mail=True)
+    directory.memberships.confirm(OPERATOR, MAIL, "b")
+    recap = form_to(to_recap(app), 4)
+    directory.bin.delete(OPERATOR, MAIL)
+    refused = recap.submit(status=400)  # type: ignore[attr-defined]
+    assert "est dans la corbeille, et seul le correspondant peut le rétablir" in text(refused)
+    page = check(app, MAIL)
+    told = f"Le compte {MAIL} (Léa NOËL) est dans la corbeille, et seul le correspondant peut le"
+    assert told in text(page)
+    assert "correspondantCIG@cig929394.fr" in text(page)
+    assert [one for one in page.forms.values() if "subject_id" in one.fields] == []
+    forged = {"csrf_token": token, "dossier": key_of(app), **FIELDS}
+    for step in (1, 2, 3, 4):
+        app.post(f"{NEW}?etape={step}", forged, expect_errors=True)
+    one = {"csrf_token": token, "adresse": MAIL, "vu": MAIL, "dossier": "x", **FIELDS}
+    assert told in text(app.post(ONE, one, status=409))
+    assert len(directory.bin.restore(OPERATOR, MAIL).structures) == 2
 
 
 def test_what_somebody_lost_is_offered_and_no_addition_takes_its_place(
@@ -272,7 +314,11 @@ def test_created_meanwhile_by_somebody_else_it_is_checked_anew(
     directory.accounts.add(OPERATOR, Person(MAIL, "Autre", "Nom"), "b", no_mail=True)
     answer = form.submit(status=303)
     assert answer.location == f"{BASE}{NEW}?etape=1"
-    assert "vérifiez de nouveau" in text(answer.follow())
+    again = answer.follow()
+    assert "vérifiez de nouveau" in text(again)
+    assert again.html.find(id="resultat") is None, "what it said is not so any more"
+    assert form_to(again, 1, name="adresse")["adresse"].value == MAIL  # type: ignore[index]
+    assert app.get(f"{NEW}?etape=4").location == f"{BASE}{NEW}?etape=1"
     assert [one.structure for one in directory.accounts.show(OPERATOR, MAIL).memberships] == ["b"]
 
 

@@ -67,6 +67,19 @@ def test_of_a_creation_left_half_done_nothing_is_given_to_somebody_else(
     assert not roles.html.select("input[checked]:not([value=''])")
 
 
+def test_what_was_typed_of_the_one_that_is_given_up_reaches_no_other(
+    app: TestApp, services: Services, directory: DirectoryServices
+) -> None:
+    """Given up in another tab, while somebody else's address is checked in this one."""
+    recap = form_to(to_recap(app, "bip:lire"), 4)
+    referent = directory.accounts.show(OPERATOR, "referent@ville.example").subject_id
+    services.drafts.keep(referent, f"{NEW}?etape=2", {"prenom": "Léa"})  # as its session ended
+    checked = check(app, "max@ville.example")
+    recap.submit("abandonner", status=303)  # type: ignore[attr-defined]
+    form = form_to(checked, 1, name="suivant").submit(status=303).follow().forms["formulaire"]  # type: ignore[attr-defined]
+    assert form["prenom"].value == ""
+
+
 # --- the page with everything ------------------------------------------------------------------
 
 
@@ -96,6 +109,7 @@ def test_the_one_page_form_tells_of_a_known_address_before_it_adds(
     assert told.status_int == 409
     assert f"{MAIL} existe déjà dans la structure Structure b" in text(told)
     assert "secret" not in told.text.casefold()
+    assert "Le nom et le prénom que vous avez saisis ne remplacent pas les siens." in text(told)
     assert len(directory.accounts.show(OPERATOR, MAIL).memberships) == 1
     told.forms["formulaire"].submit(status=303)
     assert len(directory.accounts.show(OPERATOR, MAIL).memberships) == 2

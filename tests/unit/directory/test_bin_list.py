@@ -1,12 +1,12 @@
 """The bin as a list: whose, for how long, in which order, page by page."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
-from directory.models import Account, AddressChange
+from directory.models import Account, AddressChange, Structure
 from directory.services.removal import fates
 from directory.services.removal.bin_list import BinLine
 from directory.services.removal.binned import BIN_PERIOD
@@ -15,6 +15,7 @@ from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World
 
 A_RH = "Structure cig / Structure a / Structure a-rh"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def lines(world: World, actor: Actor, **more: object) -> dict[str, BinLine]:
@@ -71,7 +72,12 @@ def test_who_could_not_have_deleted_reads_why_he_may_not_restore(
 def test_restoring_by_subject_brings_back_what_went(world: World, referent: Actor) -> None:
     subject_id = world.add("own@a.fr").subject_id
     world.directory.bin.delete(referent, "own@a.fr")
-    assert world.directory.bin.restore_subject(referent, subject_id).account
+    with world.core.db.unit_of_work() as session:
+        session.scalars(
+            select(Structure).where(Structure.code == "a-rh")
+        ).one().closed_at = LONG_AGO
+    back = world.directory.bin.restore_subject(referent, subject_id)
+    assert (back.account, back.closed) == (True, (A_RH,))
     assert lines(world, referent) == {}
     with pytest.raises(AlreadyDone):
         world.directory.bin.restore_subject(referent, subject_id)

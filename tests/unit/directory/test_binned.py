@@ -198,6 +198,21 @@ def test_what_he_refused_waits_for_him_even_as_his_only_one(world: World, refere
     confirmations = Confirmations(world.core)
     (waiting,) = confirmations.waiting(subject_id)
     confirmations.refuse(subject_id, waiting.id, version=waiting.version)
+    for who_said_no in (True, False):
+        told = (
+            "refusé par cette personne le 20/11/2026" if who_said_no else "supprimé le 20/11/2026"
+        )
+        (binned,) = Creation(world.core).restorable(referent, MAIL)
+        (line,) = world.directory.bin_list.page(referent).lines
+        with pytest.raises(MembershipInBin) as said:
+            world.add(MAIL, "a-rh", referent)
+        assert told in said.value.public
+        assert binned.refused == said.value.binned.refused == who_said_no
+        assert line.refused == ((A_RH,) if who_said_no else ())
+        assert ("lui sera posée de nouveau" in said.value.public) == who_said_no
+        if who_said_no:  # asked again, and withdrawn before he answered
+            world.directory.bin.restore(referent, MAIL)
+            world.directory.bin.delete(referent, MAIL)
     leave(world, subject_id)
     assert world.directory.bin.restore(referent, MAIL).waiting == (A_RH,)
     assert world.mails()[-1] == ("membership-added", MAIL)

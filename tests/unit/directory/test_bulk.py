@@ -240,9 +240,13 @@ def test_who_was_moved_away_or_deleted_meanwhile_is_left_alone(
     world.directory.bin.delete(OPERATOR, "p1@a-rh.fr")
     world.directory.bulk.start(referent, public_id)
     world.directory.bulk.work()
-    found = outcomes(world.directory.bulk.sheet(referent, public_id))
+    sheet = world.directory.bulk.sheet(referent, public_id)
+    found = outcomes(sheet)
     assert found["p0@a-rh.fr"] is Outcome.GONE
     assert found["p1@a-rh.fr"] is Outcome.GONE
+    assert {line.reason.rpartition(" : ")[2] for line in sheet.of(Outcome.GONE)} == {
+        "il a été supprimé ou déplacé entre-temps."
+    }
     assert found["p2@a-rh.fr"] is Outcome.DONE
     assert state(world, moved) == (False, False)
 

@@ -3,7 +3,7 @@
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from zoneinfo import ZoneInfo
 
@@ -202,7 +202,8 @@ def test_what_waits_in_a_structures_bin_names_the_command_that_brings_back_that_
     restore = ("account", "restore", "one@ville.fr")
     run.ok(*words, "cig")
     with services.db.unit_of_work() as session:
-        session.execute(update(Membership).values(deleted_at=services.clock.now()))
+        before = services.clock.now() - timedelta(hours=1)
+        session.execute(update(Membership).values(deleted_at=before))
     with pytest.raises(AlreadyExists) as refused:
         run(*words, "a")
     assert "Il attend dans la corbeille, avec ses rôles" in refused.value.public
@@ -220,7 +221,7 @@ def test_what_waits_in_a_structures_bin_names_the_command_that_brings_back_that_
             run(*restore, "--structure", structure)
         assert unknown.value.public.endswith(why)
     run.ok(*restore)
-    assert run.cli.said[-1][0].startswith("Compte rétabli : one@ville.fr (cig-pc / Ville A")
+    assert run.cli.said[-1][0].endswith("à rétablir par la même commande : cig-pc.")
     with pytest.raises(NotFound) as nothing:
         run(*restore, "--structure", "a")
     assert "n'est dans la corbeille de la structure « a »." in nothing.value.public

@@ -14,6 +14,7 @@ from directory.services.accounts.photos import Photos
 from directory.services.accounts.returning import InBin
 from directory.services.bulk.prospects import Prospects
 from directory.services.bulk.sheets import Action
+from directory.services.removal import fates
 from directory.services.rights.administered import RoleRef
 from directory.services.rights.assignments import Grant
 from directory.services.telling.history import History
@@ -244,6 +245,55 @@ def test_whoever_may_restore_does_not_create(
     world.directory.bin.delete(referent, MAIL)
     with pytest.raises(InBin):
         add(creation, referent)
+
+
+def test_whoever_sees_him_in_his_bin_and_may_not_restore_him_erases_nothing(
+    world: World, creation: Creation, referent: Actor, other: Actor, central: Actor
+) -> None:
+    """Of A and of B: one of them alone would take him from the other's bin."""
+    for structure in ("a-rh", "b"):
+        world.add(MAIL, structure)
+    world.directory.memberships.confirm(OPERATOR, MAIL, "b")
+    world.directory.bin.delete(central, MAIL)
+    for actor, structure in ((referent, "a-rh"), (referent, "a"), (other, "b")):
+        told = creation.check(actor, MAIL)
+        assert (told.found, told.name, told.places) == (Found.KEPT, "Prénom NOM", ())
+        for known in (False, True):
+            with pytest.raises(AlreadyExists, match="correspondant") as refused:
+                add(creation, actor, structure=structure, known=known)
+            assert "est dans la corbeille, et seul le correspondant" in refused.value.public
+        assert [one.mail for one in world.directory.bin_list.page(actor).lines] == [MAIL]
+    assert len(world.directory.bin.restore(central, MAIL).structures) == 2
+
+
+def test_what_was_removed_before_his_account_is_kept_and_read_too(
+    world: World, creation: Creation, referent: Actor, other: Actor, clock: FakeClock
+) -> None:
+    """B removed him, then A deletes the account: B's bin keeps its promise, and tells who helps."""
+    new = "unconfirmed@ville.fr"
+    for mail, adder in ((MAIL, OPERATOR), (new, other)):
+        world.add(mail, "a-rh")
+        world.add(mail, "b", adder)
+        world.directory.bin.delete(other, mail)
+        clock.advance(timedelta(days=1))
+        world.directory.bin.delete(referent, mail)
+    bin_list, before = world.directory.bin_list, world.events()
+    (line,) = bin_list.page(other).lines
+    assert (line.mail, line.account, line.why) == (MAIL, False, fates.SHARED)
+    assert (line.structures, line.days_left) == (("Structure cig / Structure b",), 18)
+    assert [(one.mail, one.account) for one in bin_list.page(referent).lines] == [
+        *((new, True), (MAIL, True)),
+    ]
+    told = creation.check(other, MAIL)
+    assert (told.found, told.name, told.places) == (Found.KEPT, "Prénom NOM", ())
+    with pytest.raises(AlreadyExists, match="correspondant"):
+        add(creation, other, structure="b")
+    with pytest.raises(NotFound):
+        world.directory.bin.restore_subject(other, line.subject_id)
+    assert creation.check(other, new).found is Found.NOBODY, "never confirmed: nothing is told"
+    assert set(world.events()) - set(before) == {"account.address-checked"}
+    assert world.directory.bin.restore(OPERATOR, MAIL).left == line.structures
+    assert [one.why for one in bin_list.page(other).lines] == [""]
 
 
 def test_anybody_else_adds_him_without_his_history(

@@ -17,7 +17,7 @@ from directory.services.memberships.move import Move, Moved, Moves, role_names
 from directory.services.removal.binned import BIN_PERIOD, MembershipInBin
 from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
-from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit
+from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, NotAllowed, NotFound, StaleEdit
 from idp.self_service import Square
 from idp.services import Services
 from tests.common.clock import FakeClock
@@ -296,6 +296,21 @@ def test_a_stale_edit_changes_nothing_and_shows_both(
     assert (there.service, there.function, there.phone) == ("Paie", "Cheffe", "")
     (merged,) = now.with_typed(wanted, mine.version).memberships.values()
     assert (merged.service, merged.function, merged.phone) == ("Carrières", "Cheffe", "01")
+
+
+def test_what_is_pasted_is_recorded_clean_and_pressed_twice_done(
+    world: World, referent: Actor, lea: str
+) -> None:
+    """Doubled and unbreakable spaces and soft hyphens stay out: nobody would see a difference."""
+    shown = opened(world, referent, lea).values
+    pasted = typed(shown, given_name="Léa  Marie\u00a0", function="Chef\u00a0de pro\u00adjet ")
+    assert Edits(world.core).save(referent, lea, pasted, shown.version)
+    with pytest.raises(AlreadyDone):
+        Edits(world.core).save(referent, lea, pasted, shown.version)
+    now = opened(world, referent, lea).values
+    assert now.account is not None
+    assert now.account.given_name == "Léa Marie"
+    assert now.with_typed(pasted, shown.version) == now, "nothing that differs is shown"
 
 
 def test_of_two_who_save_at_once_one_is_told(world: World, referent: Actor, lea: str) -> None:

@@ -29,6 +29,12 @@ def test_an_address_is_the_same_with_invisible_signs() -> None:
             assert mail_key(pasted) == mail_key("Léa@ville.fr")
             assert clean_mail(pasted) == "Léa@ville.fr"
             assert folded_hash(pasted) == folded_hash("Léa@ville.fr")
+    for apart, whole in (
+        ("rene\u200b\u0301@ville.fr", "rené@ville.fr"),
+        ("x@colle\u00ad\u0301ge.fr", "x@collége.fr"),
+    ):
+        assert mail_key(apart) == mail_key(whole)
+        assert folded_hash(apart) == folded_hash(whole), "one counter for one account"
 
 
 @pytest.mark.parametrize("mail", [" Leila@Ville-A.fr", "leila@ville-a.fr ", "LEILA@VILLE-A.FR"])

@@ -11,7 +11,7 @@ from directory.services.rights.assignments import Grant
 from directory.services.structures.changes import Edit
 from directory.services.structures.closing import Change, StructureClosing
 from directory.services.structures.tree import Node, StructureTree
-from idp.errors import AlreadyExists, DirectoryError, NotAllowed, StaleEdit
+from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, NotAllowed, StaleEdit
 from idp.services import Services
 from tests.common.clock import FakeClock
 from tests.common.threads import at_once
@@ -176,6 +176,8 @@ def test_an_edit_of_an_older_version_is_refused(
     structures = world.directory.structures
     seen = tree.read(referent, "a-rh").version
     structures.edit(referent, "a-rh", Edit("Personnel", None, seen))
+    with pytest.raises(AlreadyDone):
+        structures.edit(referent, "a-rh", Edit(" Personnel", None, seen))
     with pytest.raises(StaleEdit):
         structures.edit(referent, "a-rh", Edit("Ressources", None, seen))
     assert label_paths(world)["a-rh"].endswith("Personnel")
@@ -204,6 +206,11 @@ def test_two_at_once_end_well(world: World, tree: StructureTree, referent: Actor
         lambda: structures.create(referent, "a", "sports"),
     )
     assert sorted(type(each).__name__ for each in outcomes) == ["AlreadyExists", "str"]
+    outcomes = at_once(
+        lambda: structures.create(referent, "a", "Sports", form="one", twin_ok=True),
+        lambda: structures.create(referent, "a", "Sports", form="one", twin_ok=True),
+    )
+    assert sorted(type(each).__name__ for each in outcomes) == ["AlreadyCreated", "str"]
     version = tree.read(OPERATOR, "a").version
     at_once(
         lambda: structures.edit(OPERATOR, "a", Edit("Ville", None, version)),
@@ -318,13 +325,13 @@ def test_what_changed_since_it_was_announced_is_announced_again(
     with pytest.raises(StaleEdit):
         closing.close(referent, "a-rh", seen.version, people_ok=True)
     seen = closing.preview(referent, "a-rh")
-    with pytest.raises(StaleEdit):
+    with pytest.raises(AlreadyDone):
         closing.reopen(referent, "a-rh", seen.version)
     outcomes = at_once(
         lambda: closing.close(referent, "a-rh", seen.version, people_ok=True),
         lambda: closing.close(referent, "a-rh", seen.version, people_ok=True),
     )
-    assert sorted(type(each).__name__ for each in outcomes) == ["NoneType", "StaleEdit"]
+    assert sorted(type(each).__name__ for each in outcomes) == ["AlreadyDone", "NoneType"]
     with world.core.db.reading() as session:
         closed = select(func.count()).where(Structure.closed_at.is_not(None))
         assert session.scalar(closed) == 1

@@ -150,6 +150,23 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// One that would end below the window opens upwards, where there is room. "toggle" does not bubble.
+document.addEventListener(
+  "toggle",
+  (event) => {
+    const menu = event.target;
+    if (!menu.matches?.("details.row-menu")) {
+      return;
+    }
+    menu.classList.remove("row-menu-up");
+    const list = menu.querySelector("ul").getBoundingClientRect();
+    if (menu.open && list.bottom > innerHeight && list.height < menu.getBoundingClientRect().top) {
+      menu.classList.add("row-menu-up");
+    }
+  },
+  true,
+);
+
 document.addEventListener("focusout", (event) => {
   const menu = event.target.closest?.("details[data-menu]");
   if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) {
@@ -167,10 +184,12 @@ function count(form) {
   const boxes = boxesOf(form);
   const here = boxes.filter((box) => box.checked).length;
   for (const place of form.querySelectorAll("[data-selected]")) {
-    const total = Number(place.dataset.already) + here;
+    const elsewhere = Number(place.dataset.already);
+    const total = elsewhere + here;
     const noun = place.dataset.noun ? ` ${place.dataset.noun}` : "";
     const whole = form.querySelector("[data-select-whole]")?.checked;
-    place.textContent = total && !whole ? `${total}${noun}${total > 1 ? `${noun && "s"} sélectionnés` : " sélectionné"}` : "";
+    const apart = elsewhere ? `, ${here ? `dont ${elsewhere} ` : ""}hors de cette page` : "";
+    place.textContent = total && !whole ? `${total}${noun}${total > 1 ? `${noun && "s"} sélectionnés` : " sélectionné"}${apart}` : "";
     for (const button of form.querySelectorAll("[data-needs-selection]")) {
       button.disabled = !total && !whole;
     }
