@@ -16,7 +16,7 @@ run:
 
 ## The whole suite, with a real browser, SQLite and PostgreSQL.
 test:
-	@exec bash deploy/setup.sh test -- .venv/bin/python -m pytest -n 2 $(or $(ARGS),--cov)
+	@exec bash deploy/setup.sh test -- .venv/bin/python -m pytest -n 3 $(or $(ARGS),--cov)
 
 ## Follow both guides in a browser; the pictures of the guide pages are left in $VAR/guide.
 guide:
