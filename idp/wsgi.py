@@ -3,18 +3,13 @@
 The environment variable ``CONVERGENCES_CONFIG`` names the .ini file; ``development.ini`` otherwise.
 """
 
-import gc
 import os
 from pathlib import Path
 
-from idp import log, make_app
+from idp import garbage, log, make_app
 from idp.settings import from_file
 
 _settings = from_file(Path(os.environ.get("CONVERGENCES_CONFIG", "development.ini")))
 log.configure(demonstration=_settings.demonstration)
 application = make_app(_settings)
-
-# What lives as long as the process is never garbage: an export, which makes millions of objects,
-# would else spend half its time on looking for it there.
-gc.collect()
-gc.freeze()
+garbage.settle()

@@ -1,6 +1,5 @@
 """The shared harness: see docs/contributing.md for which fixture to take when."""
 
-import gc
 import logging
 import os
 import shutil
@@ -16,7 +15,7 @@ import structlog
 from playwright.sync_api import Browser, BrowserContext, Page
 from webtest import TestApp
 
-from idp import make_app
+from idp import garbage, make_app
 from idp.db import Database
 from idp.keys import KeyState, SigningKey
 from idp.services import Services, build
@@ -106,8 +105,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Let the collector pass over what lives as long as the run: modules, thousands of tests."""
-    gc.collect()
-    gc.freeze()
+    garbage.settle()
 
 
 # --- the parts -------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ what it sees with what was written.
 """
 
 import csv
-import gc
 import io
 import json
 import resource
@@ -23,6 +22,7 @@ from typing import Any
 from directory.authorisation import OPERATOR
 from directory.people.lines import Criteria
 from directory.services.exports.exports import Exports, Options
+from idp import garbage
 from idp.services import build
 from tests.common.settings import make_settings
 from views.aia import exports as page
@@ -69,8 +69,7 @@ def export(folder: Path, database_url: str, file_format: str) -> Exported:
     """The export of everything, as the page sends it but for the server."""
     services = build(make_settings(folder, database_url), hurried=True)
     zone = services.settings.organization.time_zone
-    gc.collect()
-    gc.freeze()  # as idp.wsgi
+    garbage.settle()  # as idp.wsgi
     for criteria in (Criteria(sn="no such name"), Criteria()):  # the first warms up
         before = resident()
         started = perf_counter()
