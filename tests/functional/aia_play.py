@@ -122,6 +122,7 @@ class Play:
         """A form; what it changes is his, and where it is refused nothing is."""
         before = self.realm.rows()
         self._ask_of_addresses(fields)
+        self._keep_ways_back(fields)
         answer = post(self.browser, path, fields)
         after = self.realm.rows()
         said = f"POST {path} {fields}: {answer.status}"
@@ -149,6 +150,11 @@ class Play:
                     paths = [str(rows["structure"][(place,)]["label_path"]) for place in places]
                     self.told |= {word for path in paths for word in path.split(" / ")}
                     self.told.add(value.strip().lower().partition("@")[0])
+
+    def _keep_ways_back(self, fields: Sequence[tuple[str, str]]) -> None:
+        """The next pages show the address to which he said that he would return."""
+        ways = [value.casefold() for name, value in fields if name == "retour"]
+        self.told |= {word for word in self.drawn.words for way in ways if word.casefold() in way}
 
     def _read(self, answer: TestResponse, said: str, *bounds: Bounds) -> None:
         assert answer.status_int < HTTPStatus.INTERNAL_SERVER_ERROR, said
