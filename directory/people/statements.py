@@ -75,11 +75,8 @@ def lines(
         source = source.join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
     seen = [_is_seen_at(wanted, account)] if wanted.beyond else wanted.of_line()
     found = select(*columns).where(*wanted.of_account(account), *seen, *wanted.of_membership())
-    if account is ACCOUNT and _holders_first(wanted, role_id):
-        return found.select_from(_among_holders(source, wanted.within, role_id))
-    place = MEMBERSHIP if role_id is None else ASSIGNMENT
-    found = found.where(*wanted.within.conditions(place))
-    return found.select_from(_held(source, role_id))
+    first = account is ACCOUNT and _holders_first(wanted, role_id)
+    return _placed(found, source, wanted.within, role_id, holders_first=first)
 
 
 def memberships(wanted: Wanted, role_id: int | None = None) -> Select[Any]:
@@ -91,12 +88,25 @@ def memberships(wanted: Wanted, role_id: int | None = None) -> Select[Any]:
     if not wanted.of_any_account:
         return lines(wanted, columns, role_id, with_structure=False)
     found = select(*columns).where(*wanted.of_line(), *wanted.of_membership())
+    first = _holders_first(wanted, role_id)
     source = _membership(wanted)
-    if _holders_first(wanted, role_id):
-        return found.select_from(_among_holders(source, wanted.within, role_id))
+    return _placed(found, source, wanted.within, role_id, holders_first=first, leads=True)
+
+
+def _placed(
+    found: Select[Any],
+    source: FromClause,
+    within: Within,
+    role_id: int | None,
+    *,
+    holders_first: bool,
+    leads: bool = False,
+) -> Select[Any]:
+    """From this source, where the memberships lie within, and hold the role."""
+    if holders_first:
+        return found.select_from(_among_holders(source, within, role_id))
     place = MEMBERSHIP if role_id is None else ASSIGNMENT
-    found = found.where(*wanted.within.conditions(place, leads=True))
-    return found.select_from(_held(source, role_id))
+    return found.where(*within.conditions(place, leads=leads)).select_from(_held(source, role_id))
 
 
 def _holders_first(wanted: Wanted, role_id: int | None) -> bool:

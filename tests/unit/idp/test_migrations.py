@@ -117,6 +117,16 @@ def at(settings: Settings, revision: str) -> Database:
     return database
 
 
+def put(database: Database, *statements: str) -> None:
+    """These rows; ``:now`` is a moment."""
+    now = START if not database.is_sqlite else START.replace(tzinfo=None).isoformat(" ")
+    with database.engine.connect() as connection:
+        lock(connection)
+        for statement in statements:
+            connection.execute(text(statement), {"now": now} if ":now" in statement else {})
+        connection.commit()
+
+
 def test_service_providers_registered_before_0002_are_answered_as_they_were(
     blank_database_url: str, settings: Settings
 ) -> None:
@@ -172,27 +182,23 @@ def test_names_recorded_before_0011_are_folded(blank_database_url: str, settings
     assert settings.database_url == blank_database_url
     import_models(settings)
     database = at(settings, "0010")
-    now = START if not database.is_sqlite else START.replace(tzinfo=None).isoformat(" ")
-    with database.engine.connect() as connection:
-        lock(connection)
-        for statement in (
-            (
-                "INSERT INTO structure (id, code, label, path, label_path, search_key)"
-                " VALUES (1, 'c', 'Créteil', '/1/', 'Ville / Créteil', 'creteil')"
-            ),
-            (
-                "INSERT INTO account (id, subject_id, mail, mail_key, sn, given_name, search_key,"
-                " locked, valid_from, created_at) VALUES (1, 's', 'l@v.fr', 'l@v.fr', 'D''Œuvre',"
-                " 'Leïla', 'd oeuvre leila l@v.fr', false, :now, :now)"
-            ),
-            (
-                "INSERT INTO membership (id, public_id, account_id, structure_id, teleworking,"
-                " suspended, application_identifier, created_at)"
-                " VALUES (1, 'm', 1, 1, false, false, 'É-7', :now)"
-            ),
-        ):
-            connection.execute(text(statement), {"now": now} if ":now" in statement else {})
-        connection.commit()
+    put(
+        database,
+        (
+            "INSERT INTO structure (id, code, label, path, label_path, search_key)"
+            " VALUES (1, 'c', 'Créteil', '/1/', 'Ville / Créteil', 'creteil')"
+        ),
+        (
+            "INSERT INTO account (id, subject_id, mail, mail_key, sn, given_name, search_key,"
+            " locked, valid_from, created_at) VALUES (1, 's', 'l@v.fr', 'l@v.fr', 'D''Œuvre',"
+            " 'Leïla', 'd oeuvre leila l@v.fr', false, :now, :now)"
+        ),
+        (
+            "INSERT INTO membership (id, public_id, account_id, structure_id, teleworking,"
+            " suspended, application_identifier, created_at)"
+            " VALUES (1, 'm', 1, 1, false, false, 'É-7', :now)"
+        ),
+    )
     upgrade(settings)
     with database.engine.connect() as connection:
         found = connection.execute(
@@ -217,38 +223,31 @@ def test_an_assignment_says_where_and_follows_its_membership(
     assert settings.database_url == blank_database_url
     import_models(settings)
     database = at(settings, "0015")
-    now = START if not database.is_sqlite else START.replace(tzinfo=None).isoformat(" ")
-    with database.engine.connect() as connection:
-        lock(connection)
-        for statement in (
-            (
-                "INSERT INTO structure (id, code, label, path, label_path, search_key)"
-                " VALUES (7, 'a', 'A', '/7/', 'A', 'a'), (8, 'b', 'B', '/8/', 'B', 'b')"
-            ),
-            (
-                "INSERT INTO account (id, subject_id, mail, mail_key, sn, given_name, search_key,"
-                " locked, valid_from, created_at)"
-                " VALUES (1, 's', 'l@v.fr', 'l@v.fr', 'L', 'L', 'l', false, :now, :now)"
-            ),
-            (
-                "INSERT INTO membership (id, public_id, account_id, structure_id, teleworking,"
-                " suspended, created_at) VALUES (3, 'm', 1, 7, false, false, :now)"
-            ),
-            (
-                "INSERT INTO application (id, code, label, description, icon, single_role)"
-                " VALUES (1, 'bip', 'BIP', '', '', false)"
-            ),
-            (
-                "INSERT INTO role (id, application_id, code, label, value)"
-                " VALUES (1, 1, 'r', 'R', 'R')"
-            ),
-            (
-                "INSERT INTO assignment (id, membership_id, role_id, granted_by, granted_at)"
-                " VALUES (5, 3, 1, 'system', :now)"
-            ),
-        ):
-            connection.execute(text(statement), {"now": now} if ":now" in statement else {})
-        connection.commit()
+    put(
+        database,
+        (
+            "INSERT INTO structure (id, code, label, path, label_path, search_key)"
+            " VALUES (7, 'a', 'A', '/7/', 'A', 'a'), (8, 'b', 'B', '/8/', 'B', 'b')"
+        ),
+        (
+            "INSERT INTO account (id, subject_id, mail, mail_key, sn, given_name, search_key,"
+            " locked, valid_from, created_at)"
+            " VALUES (1, 's', 'l@v.fr', 'l@v.fr', 'L', 'L', 'l', false, :now, :now)"
+        ),
+        (
+            "INSERT INTO membership (id, public_id, account_id, structure_id, teleworking,"
+            " suspended, created_at) VALUES (3, 'm', 1, 7, false, false, :now)"
+        ),
+        (
+            "INSERT INTO application (id, code, label, description, icon, single_role)"
+            " VALUES (1, 'bip', 'BIP', '', '', false)"
+        ),
+        ("INSERT INTO role (id, application_id, code, label, value) VALUES (1, 1, 'r', 'R', 'R')"),
+        (
+            "INSERT INTO assignment (id, membership_id, role_id, granted_by, granted_at)"
+            " VALUES (5, 3, 1, 'system', :now)"
+        ),
+    )
     upgrade(settings)
     where = text("SELECT id, granted_by, structure_id FROM assignment")
     with database.engine.connect() as connection:
