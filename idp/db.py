@@ -244,16 +244,13 @@ class Database:
         psycopg prepares what it sees often, and PostgreSQL then plans it once for any values: a
         search for a rare name would go the way of a frequent one.
         """
-        with self.reading() as session:
-            connection = session.connection()
-            if self.is_sqlite:
-                return connection.execute(statement, values).all()
-            driver: Any = connection.connection.driver_connection
-            before, driver.prepare_threshold = driver.prepare_threshold, None
-            try:
-                return connection.execute(statement, values).all()
-            finally:
-                driver.prepare_threshold = before
+        if self.is_sqlite:
+            return self.rows(statement, values)
+        current = self._current.get()
+        if current is not None:
+            return _planned(current.flushed(), statement, values)
+        with self._readers.connect() as connection:
+            return _planned(connection, statement, values)
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -347,6 +344,17 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _planned(
+    connection: Connection, statement: Executable, values: Mapping[str, object]
+) -> Sequence[Row[Any]]:
+    driver: Any = connection.connection.driver_connection
+    before, driver.prepare_threshold = driver.prepare_threshold, None
+    try:
+        return connection.execute(statement, values).all()
+    finally:
+        driver.prepare_threshold = before
 
 
 def _engine(url: URL, *, hurried: bool) -> Engine:

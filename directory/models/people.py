@@ -104,7 +104,8 @@ class Membership(Base):
 
     ``confirmed_at`` is empty while a second structure's membership waits for the person's own
     confirmation: until then it grants and restricts nothing. ``search_key`` joins the account's,
-    the structure's and ``identifier_key``, so that one index finds a person by any of them; only
+    the structure's and ``identifier_key``, so that one index finds a person by any of them, and
+    another tells who is found, and where, nearly in the order of their names; only
     :mod:`directory.models.search_keys` writes the two.
     """
 
@@ -122,6 +123,15 @@ class Membership(Base):
             "account_id",
             "id",
             "confirmed_at",
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_membership_search_key_live",
+            "search_key",
+            "id",
+            "structure_id",
+            "account_id",
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
         ),

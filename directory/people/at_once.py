@@ -1,8 +1,7 @@
 """All that is wanted, where it is not much: counted, and the page of it, by one statement.
 
 What is wanted is found without its order. Only where that is not too much is the order read, of
-the accounts and structures, and the page sorted from it; else that of a few at most, which show
-where the page ends at the latest.
+the accounts and structures, and the page sorted from it.
 """
 
 from collections.abc import Sequence
@@ -26,14 +25,14 @@ def counted(every: CTE) -> Select[int, int]:
     return select(func.count().label("found"), func.count(each.distinct()).label("whose"))
 
 
-def some(every: CTE, most: int, few: int) -> Subquery:
-    """All of them where there are less than ``most``, else a few."""
+def all_of(every: CTE, most: int) -> Subquery:
+    """All of them where there are less than ``most``, else none."""
     number = select(func.count()).select_from(every).scalar_subquery()
-    return select(every).limit(case((number < most, most), else_=few)).subquery("some")
+    return select(every).limit(case((number < most, most), else_=0)).subquery("all_of")
 
 
 def keys(
-    these: Subquery, order: Order, values: Sequence[Any] | None, *, people: bool
+    these: CTE | Subquery, order: Order, values: Sequence[Any] | None, *, people: bool
 ) -> Select[Any]:
     """The keys of these lines, or of their people, behind a line, sorted."""
     source = these.join(ACCOUNT, ACCOUNT.c.id == these.c.account_id)

@@ -15,6 +15,7 @@ from directory.authorisation import Actor
 from directory.people.columns import ACCOUNT_COLUMNS, GRANT_COLUMNS, LINE_COLUMNS
 from directory.people.lines import (
     COUNTED,
+    COUNTED_FOUND,
     FEWEST_LETTERS,
     CandidateLine,
     Count,
@@ -79,7 +80,8 @@ class People:
         """
         wanted = self._resolver.wanted(actor, criteria, of_people=True)
         listing = _people(actor, criteria, wanted)
-        return _judge_people(self._pager.count(listing, self._core.clock.now()))
+        numbers = self._pager.count(listing, self._core.clock.now())
+        return _judge_people(listing.counted, numbers)
 
     def ids(self, actor: Actor, criteria: Criteria) -> Select[Any]:
         """The ids of the accounts that :meth:`page` would list, for another statement.
@@ -212,22 +214,21 @@ class People:
         return Page(make(found.rows, now), found.first, found.total, found.before, found.after)
 
 
-def _judge_people(numbers: Numbers) -> Count:
-    if numbers.whose > COUNTED:
-        return Count(COUNTED, exact=False)
+def _judge_people(counted: int, numbers: Numbers) -> Count:
+    if numbers.whose > counted:
+        return Count(counted, exact=False)
     # Many memberships of few people: there are at least these people.
     return (
-        Count(numbers.whose, exact=True) if numbers.all else Count(numbers.whose - 1, exact=False)
+        Count(numbers.whose, exact=True) if numbers.whole else Count(numbers.whose - 1, exact=False)
     )
 
 
-def _judge_lines(numbers: Numbers) -> Count:
-    return Count(min(numbers.found, COUNTED), exact=numbers.all and numbers.found <= COUNTED)
+def _judge_lines(counted: int, numbers: Numbers) -> Count:
+    return Count(min(numbers.found, counted), exact=numbers.whole and numbers.found <= counted)
 
 
-def _looked_at() -> int:
-    """Memberships, to count people: some have two."""
-    return COUNTED + 1 + COUNTED // 4
+def _counted(wanted: Wanted) -> int:
+    return COUNTED_FOUND if wanted.is_search else COUNTED
 
 
 def _people(
@@ -245,7 +246,7 @@ def _people(
         columns=(*ACCOUNT_COLUMNS, PHOTO.c.digest),
         wanted=wanted,
         order=Order.of(sort, descending=descending, lines=False),
-        looked_at=_looked_at(),
+        counted=_counted(wanted),
         bucketed=sort is Sort.LAST,
     )
 
@@ -266,7 +267,7 @@ def _listing(
         columns=columns,
         wanted=wanted,
         order=Order.of(sort, descending=descending, lines=True),
-        looked_at=COUNTED + 1,
+        counted=_counted(wanted),
         role_id=held_role,
         bucketed=sort is Sort.LAST,
     )

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Executable, FromClause, Row, Select, Subquery, select
+from sqlalchemy import CTE, Executable, FromClause, Row, Select, Subquery, select
 
-from directory.people import at_once
+from directory.people import at_once, nearest
 from directory.people.lines import SIZES, Count
-from directory.people.names import Between
 from directory.people.order import LINE, Order
 from directory.people.statements import (
     count,
@@ -29,17 +28,21 @@ from idp.errors import DirectoryError
 if TYPE_CHECKING:
     from idp.services import Core
 
-AT_ONCE = 4000
-"""Memberships that are sorted by the statement that counts them."""
-
-NEAR = {"account": 8000, "role": 2000, "words": 1000, "role and words": 4000}
+NEAR = {"others": 8_000, "words": 1_000, "role": 2_000, "role and words": 4_000}
 """Accounts, in the order of the list, among which a page of a longer one is looked for.
 
-By what they are asked: the more an answer costs, and the less all of them would, the fewer.
+By what is asked of each: for words or a role something is read of each, so they are few. All with
+both are gathered at a higher price than all with words, so they are looked for among more.
 """
 
-SAMPLE = 400
-"""Memberships that show where the first of many stand."""
+STRETCH = {"words": 10_000, "others": 30_000, "sqlite": 3_000}
+"""Search keys among which the first of many are looked for.
+
+What words find is soon gathered where it is rare, and SQLite reads a stretch to its end.
+"""
+
+SPARE = 8
+"""For each line of a page so many are found along the search keys: many may bear one name."""
 
 _FORWARDS, _BACKWARDS = "after", "before"
 
@@ -50,7 +53,7 @@ class Listing:
 
     ``name`` tells it from every other list of every other person: its cursors are good for it
     alone. Of ``people``, or of lines; with ``role_id`` of those that hold it, ``columns`` may tell
-    how. ``looked_at``: so many lines are counted at least. ``few``: there is not much of it.
+    how. ``counted``: up to here counts are exact. ``few``: there is not much of it.
     ``bucketed``: sorted by the last sign-in first.
     """
 
@@ -59,7 +62,7 @@ class Listing:
     columns: Sequence[Any]
     wanted: Wanted
     order: Order
-    looked_at: int
+    counted: int
     role_id: int | None = None
     few: bool = False
     bucketed: bool = False
@@ -79,7 +82,12 @@ class Listing:
         )
 
     @property
-    def at_once(self) -> bool:
+    def looked_at(self) -> int:
+        """Memberships, to count so many; of people more, some have two."""
+        return self.counted + 1 + (self.counted // 4 if self.people else 0)
+
+    @property
+    def sorted_as_counted(self) -> bool:
         """Whether what is counted can be what the page is sorted from."""
         return not self.bucketed and (self.order.by_account or not self.people)
 
@@ -88,24 +96,21 @@ class Listing:
         return memberships(self.wanted, self.role_id)
 
     @property
-    def bounded(self) -> bool:
-        """Whether search keys tell who cannot stand on a page, of those that are read for words."""
-        return self.at_once and self.order.by_name and bool(self.wanted.words)
-
-    @property
-    def most_at_once(self) -> int:
-        """As many of them are counted: more, where what is counted is as good as read."""
-        wanted = self.wanted
-        located = self.role_id is not None and wanted.within.structure_ids is not None
-        return AT_ONCE if self.at_once and (wanted.words or located) else self.looked_at
+    def along_search_keys(self) -> bool:
+        """Whether search keys lead to the first of it."""
+        return self.sorted_as_counted and self.order.by_name and self.wanted.told_by_search_key
 
     @property
     def near(self) -> int:
         """How far a page is looked for along the order of the list."""
-        by_role = self.role_id is not None or self.wanted.role_ids is not None
         if self.wanted.words:
-            return NEAR["role and words" if by_role else "words"]
-        return NEAR["role" if by_role else "account"]
+            return NEAR["role and words" if self.by_role else "words"]
+        return NEAR["role" if self.by_role else "others"]
+
+    @property
+    def by_role(self) -> bool:
+        """Whether it is asked of each who holds a role."""
+        return self.role_id is not None or self.wanted.role_ids is not None
 
     def whole(self, keys: Select[Any], order: Order, beside: Subquery | None = None) -> Select[Any]:
         """The lines of some of these keys, each beside this one row."""
@@ -121,12 +126,12 @@ class Numbers:
 
     found: int
     whose: int
-    all: bool
+    whole: bool
 
     @classmethod
     def of(cls, row: Row[Any], most: int) -> "Numbers":
         """What a statement says that looked for so many at most."""
-        return cls(row.found, row.whose, all=row.found < most)
+        return cls(row.found, row.whose, whole=row.found < most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +167,10 @@ _Key = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """The page too, where all was counted; else at which key it ends at the latest, if known."""
+    """The page too, where all was counted."""
 
     numbers: Numbers
     page: _Part | None = None
-    until: _Key | None = None
 
 
 class Pager:
@@ -182,11 +186,12 @@ class Pager:
         cursor: str | None,
         size: int,
         now: datetime,
-        judge: Callable[[Numbers], Count],
+        judge: Callable[[int, Numbers], Count],
     ) -> Rows:
         """The page at this cursor; the first one when it is empty or was not made for this list.
 
-        ``judge`` says what the numbers of lines looked at, and of whose they are, make together.
+        ``judge`` says what they make together: up to where counts are exact, and the numbers of
+        lines looked at and of whose they are.
 
         Raises:
             DirectoryError: not one of the sizes.
@@ -197,9 +202,9 @@ class Pager:
             )
         place = self._place(listing, cursor)
         counted = self._counted(listing, place, size, now)
-        total = judge(counted.numbers)
+        total = judge(listing.counted, counted.numbers)
         listing = replace(listing, few=total.exact)
-        rows, more = counted.page or self._rows(listing, place, size, now, counted.until)
+        rows, more = counted.page or self._rows(listing, place, size, now)
         backwards = place.way == _BACKWARDS
         if backwards and not more:
             # The beginning is near, or moved since: a whole first page.
@@ -228,21 +233,21 @@ class Pager:
 
     def _counted(self, listing: Listing, place: _Place, size: int, now: datetime) -> _Counted:
         """:meth:`count`; and the page, where all that was counted is all that there is."""
-        if not listing.at_once:
+        if not listing.sorted_as_counted:
             return _Counted(self.count(listing, now))
         backwards = place.way == _BACKWARDS
         order = listing.order.reversed() if backwards else listing.order
-        most = listing.most_at_once
+        most = listing.looked_at
         every = at_once.found(listing.memberships(), most)
-        some = at_once.some(every, most, SAMPLE if listing.bounded else 0)
-        keys = at_once.keys(some, order, place.key, people=listing.people)
+        these = at_once.all_of(every, most)
+        keys = at_once.keys(these, order, place.key, people=listing.people)
         beside = at_once.counted(every).subquery("numbers")
         rows = self._planned(listing.whole(keys.limit(size + 1), order, beside), now)
-        numbers, more = Numbers.of(rows[0], most), len(rows) > size
-        if not numbers.all:
-            return _Counted(numbers, until=_key_of(listing, rows[size]) if more else None)
+        numbers = Numbers.of(rows[0], most)
+        if not numbers.whole:
+            return _Counted(numbers)
         page = [(None, row) for row in rows[:size] if row.key_0 is not None]
-        return _Counted(numbers, (page[::-1] if backwards else page, more))
+        return _Counted(numbers, (page[::-1] if backwards else page, len(rows) > size))
 
     def _rows(
         self,
@@ -250,7 +255,6 @@ class Pager:
         place: _Place,
         size: int,
         now: datetime,
-        until: _Key | None = None,
     ) -> _Part:
         """At most ``size`` rows in the list's order, and whether there are more that way."""
         backwards = place.way == _BACKWARDS
@@ -262,12 +266,40 @@ class Pager:
             few = listing.few or bucket == UNSEEN
             walks = order.by_account and not few and not wanted.by_name
             read = self._walked if walks else self._gathered
-            wanted = replace(wanted, between=_between(listing, order, key, until))
-            found.extend((bucket, row) for row in read(listing, wanted, order, key, most, now))
+            rows = self._nearest(listing, order, key, most, now) if walks else None
+            if rows is None:
+                rows = read(listing, wanted, order, key, most, now)
+            found.extend((bucket, row) for row in rows)
             if len(found) > size:
                 break
         page = found[:size]
         return (page[::-1] if backwards else page), len(found) > size
+
+    def _nearest(
+        self, listing: Listing, order: Order, key: _Key | None, most: int, now: datetime
+    ) -> Sequence[Row[Any]] | None:
+        """The first rows of many, if search keys lead to them and nobody can stand between them."""
+        if not listing.along_search_keys:
+            return None
+
+        wanted, role_id, enough = listing.wanted, listing.role_id, SPARE * most
+        found = bool(wanted.words) and not listing.by_role
+        kind = "sqlite" if self._core.db.is_sqlite else "words" if found else "others"
+        along = nearest.along(wanted, role_id, order, key, stretch=STRETCH[kind], most=enough)
+        rows = self._named(listing, along, order, key, most, now)
+        if len(rows) < most and wanted.words:
+            every = nearest.among(listing.memberships(), order, key, enough)
+            rows = self._named(listing, every, order, key, most, now)
+        if len(rows) < most:
+            return None
+        return rows if nearest.is_whole(_key_of(listing, rows[-1]), order, rows[0].edge) else None
+
+    def _named(
+        self, listing: Listing, these: CTE, order: Order, key: _Key | None, most: int, now: datetime
+    ) -> Sequence[Row[Any]]:
+        """The first rows of these, each beside their edge; one without a line, if there is none."""
+        keys = at_once.keys(these, order, key, people=listing.people).limit(most)
+        return self._planned(listing.whole(keys, order, nearest.edge(these, order)), now)
 
     def _walked(
         self,
@@ -291,14 +323,12 @@ class Pager:
                 near = near.where(order.further(key, order.on(stretch)))
             keys = order.sort(near, order.on(stretch)).limit(most)
             rows = self._planned(listing.whole(keys, order), now)
-            if len(rows) == most or self._is_last(listing, stretch, accounts, now):
+            if len(rows) == most or self._is_last(stretch, accounts, now):
                 return rows
         return self._gathered(listing, wanted, order, key, most, now)
 
-    def _is_last(self, listing: Listing, stretch: Subquery, accounts: int, now: datetime) -> bool:
-        """No account stands behind it; not asked where few of them would be gathered."""
-        if listing.bounded:
-            return False
+    def _is_last(self, stretch: Subquery, accounts: int, now: datetime) -> bool:
+        """No account stands behind it."""
         (there,) = self._planned(count(select(stretch.c.id), accounts), now)[0]
         return bool(there < accounts)
 
@@ -313,14 +343,14 @@ class Pager:
     ) -> Sequence[Row[Any]]:
         """The first rows of all.
 
-        Many sorted by structure, or found by name, are left to the database: it walks along an
+        Many sorted by structure, or found by a name, are left to the database: it walks along an
         index that tells it all that it wants to know.
         """
         keys = listing.keys(wanted)
         if key is not None:
             keys = keys.where(order.behind(key))
-        at_once = listing.few or (order.by_account and not wanted.by_name)
-        keys = gathered(keys, order) if at_once else order.sort(keys)
+        first = listing.few or (order.by_account and not wanted.by_name)
+        keys = gathered(keys, order) if first else order.sort(keys)
         return self._planned(listing.whole(keys.limit(most), order), now)
 
     def _planned(self, statement: Executable, now: datetime) -> Sequence[Row[Any]]:
@@ -354,12 +384,3 @@ class Pager:
 
 def _key_of(listing: Listing, row: Row[Any]) -> _Key:
     return row[-len(listing.order.key) :]
-
-
-def _between(
-    listing: Listing, order: Order, key: _Key | None, until: _Key | None
-) -> Between | None:
-    """Between which names the lines stand that are behind one key and not behind the other."""
-    if not listing.bounded:
-        return None
-    return Between.keys(*((until, key) if order.descending else (key, until)))

@@ -75,8 +75,7 @@ def lines(
         source = source.join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
     seen = [_is_seen_at(wanted, account)] if wanted.beyond else wanted.of_line()
     found = select(*columns).where(*wanted.of_account(account), *seen, *wanted.of_membership())
-    first = account is ACCOUNT and _holders_first(wanted, role_id)
-    return _placed(found, source, wanted.within, role_id, holders_first=first)
+    return _placed(found, source, wanted.within, role_id)
 
 
 def memberships(wanted: Wanted, role_id: int | None = None) -> Select[Any]:
@@ -88,9 +87,7 @@ def memberships(wanted: Wanted, role_id: int | None = None) -> Select[Any]:
     if not wanted.of_any_account:
         return lines(wanted, columns, role_id, with_structure=False)
     found = select(*columns).where(*wanted.of_line(), *wanted.of_membership())
-    first = _holders_first(wanted, role_id)
-    source = _membership(wanted)
-    return _placed(found, source, wanted.within, role_id, holders_first=first, leads=True)
+    return _placed(found, _membership(wanted), wanted.within, role_id, leads=True)
 
 
 def _placed(
@@ -99,32 +96,11 @@ def _placed(
     within: Within,
     role_id: int | None,
     *,
-    holders_first: bool,
     leads: bool = False,
 ) -> Select[Any]:
     """From this source, where the memberships lie within, and hold the role."""
-    if holders_first:
-        return found.select_from(_among_holders(source, within, role_id))
     place = MEMBERSHIP if role_id is None else ASSIGNMENT
     return found.where(*within.conditions(place, leads=leads)).select_from(_held(source, role_id))
-
-
-def _holders_first(wanted: Wanted, role_id: int | None) -> bool:
-    """Whether to begin with who of all holds the role there: an index tells it alone.
-
-    Else PostgreSQL would ask of each who is found by the words whether he holds it.
-    """
-    return role_id is not None and not wanted.within.by_structure and bool(wanted.words)
-
-
-def _among_holders(memberships: FromClause, within: Within, role_id: int | None) -> FromClause:
-    held = (
-        select(ASSIGNMENT.c.membership_id)
-        .where(ASSIGNMENT.c.role_id == role_id, *within.conditions(ASSIGNMENT, leads=True))
-        .cte("held")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
-    )
-    return memberships.join(held, held.c.membership_id == MEMBERSHIP.c.id)
 
 
 def people_whole(

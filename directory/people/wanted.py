@@ -7,7 +7,6 @@ from sqlalchemy import ColumnElement, FromClause, bindparam, select
 
 from directory.authorisation import Actor
 from directory.people.lines import State
-from directory.people.names import Between
 from directory.people.within import Within
 from directory.scope import shows_state
 from directory.search import mail_key, search_key
@@ -32,8 +31,6 @@ class Wanted:
     Nobody is found by the state of his account, or sorted by his last sign-in, unless the ``actor``
     who asks may see that, exactly as the line shows it: of people if any membership in his reach
     lets him, wanted or not; of lines if this one does.
-
-    ``between``: nobody is looked for beyond these names.
     """
 
     within: Within
@@ -47,7 +44,6 @@ class Wanted:
     bucket: str | None = field(default=None, kw_only=True)
     actor: Actor = field(kw_only=True)
     of_people: bool = field(default=False, kw_only=True)
-    between: Between | None = field(default=None, kw_only=True)
 
     @property
     def seen(self) -> bool | None:
@@ -86,13 +82,24 @@ class Wanted:
         return not by_account and self.state in {None, State.SUSPENDED}
 
     @property
+    def told_by_search_key(self) -> bool:
+        """Whether what is wanted is found by words, role and place alone."""
+        return self.of_any_account and self.state is None and not self.identifier
+
+    @property
+    def is_search(self) -> bool:
+        """Whether anything is asked of the people, not only where they are and what they hold."""
+        return bool(self.words) or not self.told_by_search_key
+
+    @property
     def by_name(self) -> bool:
-        """Whether people are looked for by their names, and by nothing of their memberships."""
+        """Whether people are looked for by their names, and by no words besides."""
         return bool(self.sn or self.given_name) and not self.words
 
     def of_account(self, account: FromClause = ACCOUNT) -> list[ColumnElement[bool]]:
-        """Conditions on the account."""
-        found: list[ColumnElement[bool]] = [account.c.deleted_at.is_(None)]
+        """Conditions on the account; those of a stretch of them are not in the bin."""
+        live = [account.c.deleted_at.is_(None)] if account is ACCOUNT else []
+        found: list[ColumnElement[bool]] = [*live]
         for column, text in (
             (account.c.sn_key, _folded(self.sn)),
             (account.c.given_name_key, _folded(self.given_name)),
@@ -108,7 +115,11 @@ class Wanted:
 
     def of_membership(self, membership: FromClause = MEMBERSHIP) -> list[ColumnElement[bool]]:
         """Conditions on the membership, but for where it lies and what it shows."""
-        found: list[ColumnElement[bool]] = [membership.c.deleted_at.is_(None)]
+        return [membership.c.deleted_at.is_(None), *self.of_live(membership)]
+
+    def of_live(self, membership: FromClause = MEMBERSHIP) -> list[ColumnElement[bool]]:
+        """The same of one that is not in the bin."""
+        found: list[ColumnElement[bool]] = []
         identifier = _folded(self.identifier)
         # The index of trigrams is one of all that is searched for.
         words = (*self.words, *([identifier] if _is_indexed(identifier) else ()))
@@ -117,8 +128,6 @@ class Wanted:
             found.append(_holds(membership.c.identifier_key, identifier))
         if self.state is State.SUSPENDED:
             found.append(membership.c.suspended)
-        if self.between is not None:
-            found.extend(self.between.holds(membership.c.search_key))
         if self.role_ids is not None:
             held = select(ASSIGNMENT.c.membership_id).where(ASSIGNMENT.c.role_id.in_(self.role_ids))
             found.append(membership.c.id.in_(held))

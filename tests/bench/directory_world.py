@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from directory.models.search_keys import END_OF_NAME
 from directory.search import search_key
 from directory.validity import table
 from idp.db import Base, Database
@@ -144,7 +145,7 @@ def put_accounts(put: Put, dice: random.Random, accounts: int) -> list[str]:
             given = spelled(dice, GIVEN_NAMES)
             sn_key, given_key = sn_keys[sn], given_keys[given]
             mail = f"{given_key}.{sn_key}{number}@ville.example".replace(" ", "-")
-            keys.append(search_key(sn, given, mail))
+            keys.append(END_OF_NAME.join((sn_key, given_key, search_key(mail))))
             yield (
                 number,
                 f"subject-{number}",

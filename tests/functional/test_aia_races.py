@@ -334,17 +334,17 @@ def test_people_are_searched_by_the_names_that_they_have(late: Late) -> None:
 
     relabel = partial(late.directory.structures.rename, OPERATOR)
     late.overtaken(partial(rename, "Zorglub"), partial(late.add, LEA, "bourg"))
-    assert late.keys(LEA) == [f"zorglub lea {LEA} {name} " for name in ("bourg", "ville")]
+    assert late.keys(LEA) == [f"zorglub\tlea\t{LEA} {name} " for name in ("bourg", "ville")]
     late.overtaken(partial(rename, "Nero"), partial(relabel, "bourg", "Montagne"))
-    assert late.keys(LEA) == [f"nero lea {LEA} {name} " for name in ("montagne", "ville")]
+    assert late.keys(LEA) == [f"nero\tlea\t{LEA} {name} " for name in ("montagne", "ville")]
     late.overtaken(partial(relabel, "bourg", "Plaine"), partial(rename, "Noël"))
-    assert late.keys(LEA) == [f"noel lea {LEA} {name} " for name in ("plaine", "ville")]
+    assert late.keys(LEA) == [f"noel\tlea\t{LEA} {name} " for name in ("plaine", "ville")]
     late.overtaken(
         partial(relabel, "bourg", "Vallon"), partial(late.add, "max@demo.example", "bourg")
     )
-    assert late.keys("max@demo.example") == ["noel lea max@demo.example vallon "]
+    assert late.keys("max@demo.example") == ["noel\tlea\tmax@demo.example vallon "]
     late.overtaken(partial(late.add, "eve@demo.example", "bourg"), partial(relabel, "bourg", "Pic"))
-    assert late.keys("eve@demo.example") == ["noel lea eve@demo.example pic "]
+    assert late.keys("eve@demo.example") == ["noel\tlea\teve@demo.example pic "]
 
 
 def test_a_renaming_and_a_selection_do_not_wait_for_each_other_for_good(late: Late) -> None:

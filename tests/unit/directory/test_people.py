@@ -37,8 +37,10 @@ def people(world: World) -> People:
 @pytest.fixture
 def much(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if what is much began at some lines: as large directories are read."""
-    monkeypatch.setattr(lists, "COUNTED", 10)
-    for name, size in (("AT_ONCE", 20), ("SAMPLE", 14), ("NEAR", dict.fromkeys(pages.NEAR, 2))):
+    for counted in ("COUNTED", "COUNTED_FOUND"):
+        monkeypatch.setattr(lists, counted, 10)
+    near, stretch = dict.fromkeys(pages.NEAR, 2), dict.fromkeys(pages.STRETCH, 30)
+    for name, size in (("STRETCH", stretch), ("NEAR", near), ("SPARE", 1)):
         monkeypatch.setattr(pages, name, size)
 
 

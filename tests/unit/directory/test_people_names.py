@@ -1,40 +1,43 @@
-"""Which search keys may be of people between two names."""
+"""Which search keys are of people between two names."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from directory.models.search_keys import LONGEST_NAME_KEY
-from directory.people.names import Between
-from directory.search import search_key
+from directory.models import Account
+from directory.models.search_keys import END_OF_NAME, LONGEST_NAME_KEY, MOST_BYTES, fold
+from directory.people.names import end_of_keys, first_key
 
 LONG = "x" * LONGEST_NAME_KEY
 names = st.sampled_from(
-    ("a", "b", "ab", "a b", "a-a", "a a b", "B", "é", "%", "ø", LONG, LONG + "y")
+    ("a", "b", "ab", "a b", "a-a", "a a b", "B", "é", "%", "ø", "-", LONG, LONG + "y")
 )
 people = st.tuples(names, names)
 
 
-def sorted_by(person: tuple[str, str]) -> tuple[str, ...]:
-    return tuple(search_key(each)[:LONGEST_NAME_KEY] for each in person)
+def folded(person: tuple[str, str]) -> Account:
+    account = Account(sn=person[0], given_name=person[1], mail="m@v.fr")
+    fold(account)
+    return account
 
 
-@example(person=("a b", "a"), low=None, high=("a b", "a"))
-@given(person=people, low=st.none() | people, high=st.none() | people)
-def test_nobody_between_the_names_is_left_out(
-    person: tuple[str, str], low: tuple[str, str] | None, high: tuple[str, str] | None
-) -> None:
-    between = Between.keys(low and sorted_by(low), high and sorted_by(high))
-    key = search_key(*person, "m@v.fr")
-    if (low is None or sorted_by(low) <= sorted_by(person)) and (
-        high is None or sorted_by(person) <= sorted_by(high)
-    ):
-        assert between.low is None or between.low <= key
-        assert between.high is None or key < between.high
+def sorted_by(person: tuple[str, str]) -> tuple[str, str]:
+    account = folded(person)
+    return account.sn_key, account.given_name_key
 
 
-def test_others_are_left_out() -> None:
-    between = Between.keys(("martin", "leila", 7), ("martin", "noe", 9))
-    assert (between.low, between.high) == ("martin", "martin noe!")
-    assert Between.keys(None, ("martin dupont", "noe", 9)).high == "martin!"
-    assert Between.keys(None, ("martin", LONG, 9)).high == "martin!"
-    assert Between.keys(None, (LONG, "noe", 9)).high is None
+@example(person=("a b", "a"), other=("a", "b"))
+@example(person=("a", "-"), other=("a", "-"))
+@given(person=people, other=people)
+def test_search_keys_stand_as_the_names_do(person: tuple[str, str], other: tuple[str, str]) -> None:
+    key, names = folded(person).search_key, sorted_by(other)
+    assert (first_key(names) <= key) == (names <= sorted_by(person))
+    assert (key < end_of_keys(names)) == (sorted_by(person) <= names)
+
+
+def test_the_longest_key_fits_a_row_of_an_index() -> None:
+    account = folded(("𐍈" * 100, "𐍈" * 100))
+    assert account.search_key.count(END_OF_NAME) == 2
+    account.mail = "𐍈" * 254
+    fold(account)
+    assert len(account.search_key.encode()) <= MOST_BYTES
+    assert account.search_key.startswith(account.sn_key + END_OF_NAME + account.given_name_key)

@@ -213,7 +213,7 @@ def test_names_recorded_before_0011_are_folded(blank_database_url: str, settings
         "leila",
         "ville / creteil",
         "e 7",
-        "d oeuvre leila l@v.fr creteil e 7",
+        "d oeuvre\tleila\tl@v.fr creteil e 7",
     )
 
 

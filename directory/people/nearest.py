@@ -1,0 +1,86 @@
+"""The first of many in the order of their names, found along the search keys of the memberships.
+
+Their index leads through a list by name, and tells by itself whom words find, and where. Those of
+one name are sorted by what settles ties; the ``edge`` tells whether one of them was not looked at.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    func,
+    select,
+)
+
+from directory.people.names import end_of_keys, first_key
+from directory.people.order import Order
+from directory.people.wanted import Wanted
+from directory.validity import ASSIGNMENT, MEMBERSHIP, STRUCTURE
+
+_Key = Sequence[Any]
+
+
+def along(
+    wanted: Wanted, role_id: int | None, order: Order, key: _Key | None, *, stretch: int, most: int
+) -> CTE:
+    """At most so many wanted memberships, among so many of which the first may be behind the key.
+
+    A part of the statement and not a bound on it: who is wanted may stand at the very end.
+    """
+    every = select(MEMBERSHIP).where(MEMBERSHIP.c.deleted_at.is_(None), *_behind(key, order))
+    near = _sorted(every, MEMBERSHIP.c.search_key, order).limit(stretch).subquery("near")
+    source: FromClause = near
+    if role_id is not None:
+        holds = and_(ASSIGNMENT.c.membership_id == near.c.id, ASSIGNMENT.c.role_id == role_id)
+        source = source.join(ASSIGNMENT, holds)
+    if wanted.within.by_structure:
+        source = source.join(STRUCTURE, STRUCTURE.c.id == near.c.structure_id)
+    those = (
+        select(near.c.id, near.c.account_id, near.c.structure_id, near.c.search_key)
+        .select_from(source)
+        .where(*wanted.of_live(near), *wanted.within.conditions(near))
+    )
+    return _first(those, near.c.search_key, order, most)
+
+
+def among(memberships: Select[Any], order: Order, key: _Key | None, most: int) -> CTE:
+    """The first of all these, of which so many may be behind the key."""
+    column = MEMBERSHIP.c.search_key
+    every = memberships.add_columns(column).where(*_behind(key, order))
+    found = every.cte("among").prefix_with("MATERIALIZED", dialect="postgresql")
+    return _first(select(found), found.c.search_key, order, most)
+
+
+def edge(nearest: CTE, order: Order) -> Subquery:
+    """The last of their search keys."""
+    key = nearest.c.search_key
+    last = func.min(key) if order.descending else func.max(key)
+    return select(last.label("edge")).subquery("ends")
+
+
+def is_whole(last: _Key, order: Order, edge: str) -> bool:
+    """Whether all were looked at who stand before this key, or bear its names."""
+    return edge < first_key(last) if order.descending else end_of_keys(last) <= edge
+
+
+def _behind(key: _Key | None, order: Order) -> list[ColumnElement[bool]]:
+    """Behind these names, or of them."""
+    column = MEMBERSHIP.c.search_key
+    if key is None:
+        return []
+    return [column < end_of_keys(key) if order.descending else column >= first_key(key)]
+
+
+def _first(those: Select[Any], column: ColumnElement[str], order: Order, most: int) -> CTE:
+    nearest = _sorted(those, column, order).limit(most).cte("nearest")
+    return nearest.prefix_with("MATERIALIZED", dialect="postgresql")
+
+
+def _sorted(those: Select[Any], column: ColumnElement[str], order: Order) -> Select[Any]:
+    return those.order_by(column.desc() if order.descending else column)
