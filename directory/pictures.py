@@ -17,13 +17,12 @@ from threading import Lock
 
 from idp.context import origin
 from idp.errors import Busy, DirectoryError
-from idp.self_service import Square
+from idp.self_service import PHOTO_TOO_LARGE, Square
 
 MAX_BYTES = 2 * 1024 * 1024
 CONTENT_TYPE = "image/webp"
 
 NO_FILE = "Choisissez une photo."
-TOO_LARGE = "Cette photo dépasse 2 Mo. Choisissez-en une plus légère."
 UNREADABLE = (
     "Ce fichier n'est pas une photo que nous savons lire. Choisissez une photo JPEG, PNG ou WebP."
 )
@@ -95,7 +94,7 @@ def square_photo(upload: bytes, square: Square | None = None) -> bytes:
     if not upload:
         raise DirectoryError("no file", public=NO_FILE)
     if len(upload) > MAX_BYTES:
-        raise DirectoryError(f"a photo of {len(upload)} bytes", public=TOO_LARGE)
+        raise DirectoryError(f"a photo of {len(upload)} bytes", public=PHOTO_TOO_LARGE)
     asked = None if square is None else [square.x, square.y, square.side]
     try:
         with _desk.turn(origin().actor):

@@ -8,7 +8,7 @@ then, which some request waits for, and spends a tenth of an export on rows that
 import gc
 
 SELDOM = 20_000
-"""New objects between two looks, some megabytes of them; Python's own choice is 700."""
+"""New objects between two looks, some megabytes of them; Python's own choice is 700, or 2,000."""
 
 
 def settle() -> None:

@@ -30,8 +30,8 @@ def changes(
 
     ``about`` a person: his alone, and as it says also what happened to his account in no structure;
     without it, what happened in structures alone, ``among`` these people if any are named.
-    ``before``: when the last one of the page before
-    happened, and its number. One statement, and none where nothing is within reach.
+    ``before``: when the last one of the page before happened, and its number. One statement, and
+    none where nothing is within reach.
     """
     if not codes or (about is None and not reaches):
         return ()

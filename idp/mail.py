@@ -29,6 +29,10 @@ class MailState(StrEnum):
     """Given up by somebody."""
 
 
+GIVEN_UP = frozenset({MailState.DEAD, MailState.ABANDONED})
+"""Nobody tries any more, and it did not arrive."""
+
+
 class OutboxMail(Base):
     """A mail that waits, was sent, or was given up.
 

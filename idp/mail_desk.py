@@ -15,7 +15,7 @@ from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 from idp.db import Database, DatabaseError
 from idp.errors import DirectoryError, NotFound
 from idp.interfaces import IAuditLog, IClock
-from idp.mail import OUTBOX, MailState
+from idp.mail import GIVEN_UP, OUTBOX, MailState
 from idp.mail_transports import Cause
 
 PAGE = 50
@@ -46,7 +46,7 @@ class MailSlip:
     def undelivered(self) -> bool:
         """*Mail non remis*: given up, or waiting after a try that failed."""
         tried = self.state is MailState.WAITING and self.cause is not None
-        return tried or self.state in {MailState.DEAD, MailState.ABANDONED}
+        return tried or self.state in GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True)

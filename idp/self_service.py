@@ -128,6 +128,10 @@ class Photo:
     image: bytes
 
 
+PHOTO_TOO_LARGE = "Cette photo dépasse 2 Mo. Choisissez-en une plus légère."
+"""Said where a photo was read, and where it was too large for that (:mod:`idp.multipart`)."""
+
+
 class IPhotos(Protocol):
     """A person's photo, which he alone changes."""
 

@@ -23,6 +23,7 @@ from views import way_back
 from views.login.sign_in import LOST_NOTICE
 from views.login.stale import begin_again, is_open_to_all
 from views.person import person_of, tellable
+from views.profile.photo import ask_for_lighter
 from views.urls import see_other
 
 
@@ -135,11 +136,8 @@ EXPIRED = Told(
 )
 
 
-PHOTO_TOO_LARGE = Told(
-    "Cette photo dépasse 2 Mo",
-    "Elle n'a pas été enregistrée.",
-    "Choisissez-en une plus légère : JPEG, PNG ou WebP, 2 Mo au plus.",
-)
+PHOTO_FORMS = frozenset({"profile_photo", "aia_user_photo"})
+"""Routes whose form takes a photo."""
 
 
 def error_page(
@@ -233,8 +231,9 @@ def on_http_exception(error: HTTPException, request: Request) -> Response:
         return error
     logger.warning("http", cause=error.detail or error.explanation, status=error.code)
     large = error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    photo = large and getattr(request.matched_route, "name", "") == "profile_photo"
-    response = error_page(request, error.code, told=PHOTO_TOO_LARGE if photo else None)
+    if large and getattr(request.matched_route, "name", "") in PHOTO_FORMS:
+        return ask_for_lighter(request)
+    response = error_page(request, error.code)
     if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
         response.allow = _methods(request)
     return response

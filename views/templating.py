@@ -4,13 +4,14 @@ Every template may use ``asset(path)``, ``icon(name)``, ``organization`` and ``a
 page's also ``person`` (:mod:`views.person`).
 """
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, cast
 
 from jinja2 import Environment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pyramid.config import Configurator
 
 from idp import names
@@ -23,6 +24,8 @@ from views.legal import read as read_statement
 
 ICONS = Path(__file__).parent / "static" / "icons"
 GENERIC_ICON = "application"
+
+_JOINT = re.compile(r"([@.])(?=.)")
 
 
 class Counted(Protocol):
@@ -74,6 +77,11 @@ def initials(subject: Subject) -> str:
     return (subject.given_name[:1] + subject.sn[:1]).upper()
 
 
+def breakable(mail: str) -> Markup:
+    """An address that a narrow column breaks after its ``@`` and its dots, not within a word."""
+    return Markup(_JOINT.sub(r"\1<wbr>", str(escape(mail))))  # noqa: S704 - escaped
+
+
 def french_date(value: date) -> str:
     """``20/11/2026``."""
     return value.strftime("%d/%m/%Y")
@@ -120,6 +128,7 @@ def furnish(
         "of": names.of,
         "initials": initials,
         "photo_path": photo_path,
+        "breakable": breakable,
         "thousands": thousands,
         "counted": counted,
         "french_date": french_date,

@@ -130,6 +130,28 @@ def while_locked(path: str, name: str, **values: str | list[str]) -> Lead:
     return lead
 
 
+def while_promoted(path: str, **values: str | list[str]) -> Lead:
+    """Sylvain gets a mandate while the form is filled in."""
+
+    def lead(world: World) -> None:
+        world.open(path)
+        world.directory.mandates.add(OPERATOR, "sansdroit@demo.example", "a-education", ("bip",))
+        world.send(**values)
+
+    return lead
+
+
+def while_deleted(path: str, **values: str | list[str]) -> Lead:
+    """Somebody else deletes Sylvain while the form is filled in."""
+
+    def lead(world: World) -> None:
+        world.open(path)
+        world.directory.bin.delete(OPERATOR, "sansdroit@demo.example")
+        world.send(**values)
+
+    return lead
+
+
 def while_withdrawn(end: str, **values: str | list[str]) -> Lead:
     """Somebody else withdraws the role while the form is filled in."""
 

@@ -42,7 +42,9 @@ from tests.browser.aia_leads import (
     under_way,
     unfinished,
     while_assigned,
+    while_deleted,
     while_locked,
+    while_promoted,
     while_withdrawn,
 )
 
@@ -86,7 +88,13 @@ STATES: dict[str, tuple[Lead, str]] = {
         while_locked(f"{WHO}/editer", "sansdroit", nom="Drouet"),
         "Votre saisie",
     ),
+    "editer-plus-a-soi": (
+        while_promoted(f"{WHO}/editer", nom="Drouet", fin="2030-12-31"),
+        "votre saisie n'est pas reprise",
+    ),
+    "editer-supprimee": (while_deleted(f"{WHO}/editer", nom="Drouet"), "est dans la corbeille"),
     "adresse": (f"{WHO}/adresse", "Ce qui va se passer"),
+    "adresse-partagee": (f"{SHARED}/adresse", "seul le correspondant peut le faire"),
     "adresse-refusee": (sent(f"{WHO}/adresse", adresse=""), "Saisissez la nouvelle adresse"),
     "adresse-prise": (sent(f"{WHO}/adresse", adresse="agent@demo.example"), "À corriger"),
     "adresse-commune": (sent(f"{WHO}/adresse", adresse="accueil@demo.example"), "cochez la case"),
@@ -211,7 +219,7 @@ STATES: dict[str, tuple[Lead, str]] = {
     "role-export": (f"{ROLE}/export", "Type de fichier"),
     "affecter": (f"{ROLE}/affecter", "Veuillez saisir au moins 3 caractères"),
     "affecter-question": (asked(HOLDERS, "/affecter"), "Veuillez saisir au moins 3 caractères"),
-    "affecter-trouves": (looked_for, "1 sélectionné"),
+    "affecter-trouves": (looked_for, "1 utilisateur sélectionné"),
     "affecter-rien": (
         sent(f"{ROLE}/affecter", "[name=chercher]", recherche="zzz"),
         "ne correspond",

@@ -52,11 +52,15 @@ def test_affecter_with_the_keyboard_alone(visit: Visit) -> None:
     expect(dialog.get_by_label("Rechercher", exact=True)).to_be_focused()
     tab_to(visit, dialog.locator("tbody input"))
     page.keyboard.press("Space")
-    expect(dialog.get_by_text("1 sélectionné")).to_be_visible()
+    expect(dialog.get_by_text("1 utilisateur sélectionné")).to_be_visible()
     # another search, with the tick kept, in the field from which one came
     dialog.get_by_label("Rechercher", exact=True).focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("budget")
+    # its buttons stay in sight in a dialog that scrolls
+    page.set_viewport_size({"width": 1280, "height": 500})
+    expect(dialog.get_by_text("1 utilisateur sélectionné")).to_be_in_viewport()
+    expect(dialog.get_by_role("button", name="Affecter", exact=True)).to_be_in_viewport()
     expect(dialog.get_by_role("group", name="Déjà cochés")).to_contain_text(SYLVAIN)
     tab_to(visit, dialog.get_by_role("button", name="Affecter", exact=True))
     page.keyboard.press("Enter")

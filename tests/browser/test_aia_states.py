@@ -49,6 +49,8 @@ def looked_at(world: World, name: str) -> Iterator[str]:
     for size, viewport in SIZES.items():
         page.set_viewport_size(viewport)
         yield from (f"{name} at {size}: {each}" for each in browsers.violations(page))
+    page.set_viewport_size(browsers.DESKTOP)
+    yield from (f"{name}: broken within a word: {each}" for each in browsers.broken(page))
     yield from (f"{name}: read with no field: {each}" for each in browsers.untied(page))
     yield from (f"{name} at 320: {each}" for each in browsers.cut_off(page))
     yield from (f"{name}: the focus is not seen on {each}" for each in browsers.unseen(page))

@@ -165,6 +165,34 @@ UNSEEN = """() => {
 }"""
 
 
+# The words of buttons and addresses break where a reader expects it: at spaces, hyphens, "@", dots.
+BROKEN = """() => {
+  const found = [];
+  const places = document.querySelectorAll(".button, td[data-label*='mail' i], .bulk-mail, dd");
+  for (const place of [...places].filter((place) => place.checkVisibility())) {
+    const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const node = walker.currentNode;
+      if (node.parentElement.closest(".hidden")) continue;
+      for (const word of node.data.matchAll(/[^\\s\\-\\/]+/g)) {
+        const range = document.createRange();
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        const lines = new Set([...range.getClientRects()].map((line) => line.top));
+        if (lines.size > 1) found.push(word[0]);
+      }
+    }
+  }
+  return found;
+}"""
+
+
+def broken(page: Page) -> list[str]:
+    """The words of buttons, addresses and facts that go on in the next line."""
+    found: list[str] = page.evaluate(BROKEN)
+    return found
+
+
 def unseen(page: Page) -> list[str]:
     """What the keyboard reaches although nobody sees it. [WCAG] 2.4.7."""
     found: list[str] = page.evaluate(UNSEEN)

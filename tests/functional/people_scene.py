@@ -55,8 +55,12 @@ class Scene(aia_scene.Scene):
 
 
 def text_of(page: TestResponse) -> str:
-    """What a person reads on a page, a space between its parts."""
-    return " ".join(page.html.get_text(" ").split())
+    """What a person reads on a page, a space between its parts; a word that may break is one."""
+    html = page.html
+    for mark in html.select("wbr"):
+        mark.decompose()
+    html.smooth()
+    return " ".join(html.get_text(" ").split())
 
 
 def form_of(page: TestResponse) -> Form:

@@ -12,6 +12,7 @@ from webtest import Upload
 from directory.authorisation import OPERATOR
 from directory.models import Account
 from idp.mail import OUTBOX, MailState
+from idp.multipart import MAX_UPLOAD
 from tests.common.databases import Databases
 from tests.common.photos import image
 from tests.functional.aia_scene import scene_on
@@ -184,6 +185,8 @@ def test_what_is_wrong_is_said_at_its_field(scene: Scene) -> None:
     wrong = {error["id"] for error in page.html.select(".field-error")}
     assert len(wrong) == 2
     assert "Saisissez le nom." in text_of(page)
+    form["nom"], form["fin"] = " \u200b", ""
+    assert "Saisissez le nom." in text_of(form.submit(status=400)), "what nobody sees is missing"
     assert scene.sheet(LEA).valid_until is None
 
 
@@ -192,6 +195,7 @@ def test_reset_from_the_form_mails_a_link(scene: Scene) -> None:
     form["reinitialisation"] = True
     assert "Un mail lui est envoyé" in text_of(form.submit().follow())
     assert scene.mails() == [("password-first-visit", LEA)]
+    scene.realm.clock.advance(timedelta(minutes=2))
     page = scene.get(LEA, "/mot-de-passe")
     assert "mail" in text_of(page.forms["mot-de-passe"].submit().follow())
     assert len(scene.mails()) == 2
@@ -282,3 +286,13 @@ def test_a_photo_is_added_and_removed(scene: Scene) -> None:
     assert scene.sheet(LEA).photo is None
     assert "photo-supprimer" not in scene.get(LEA, "/photo?supprimer=1").forms
     scene.get(BOTH, "/photo", status=404)
+
+
+def test_a_photo_too_large_to_be_read_leads_back_to_its_form(scene: Scene) -> None:
+    form = next(each for each in scene.get(LEA, "/photo").forms.values() if "photo" in each.fields)
+    form["photo"] = Upload("moi.jpg", b"x" * MAX_UPLOAD, "image/jpeg")
+    again = form.submit(status=303).follow()
+    assert "Cette photo dépasse 2 Mo." in again.html.select_one("#erreurs").text
+    assert "2 Mo au plus" in text_of(again)
+    assert again.html.select_one("#photo")["aria-invalid"] == "true"
+    assert scene.sheet(LEA).photo is None

@@ -264,9 +264,11 @@ def test_two_files_or_two_fields_of_one_name_are_refused_at_the_door(lea: Visito
 
 def test_a_body_that_is_too_large_is_not_read(lea: Visitor) -> None:
     answer = send(lea, b"x" * MAX_UPLOAD, x="0", y="0", side="100")
-    assert answer.status_int == 413
-    assert answer.html.h1.text == "Cette photo dépasse 2 Mo"
-    assert answer.html.select_one("main a.button")["href"] == "/profil/photo"
+    assert answer.status_int == 303
+    form = lea.follow(answer)
+    assert "2 Mo" in form.html.select_one("#erreurs").text
+    assert form.html.select_one("#photo")["aria-invalid"] == "true"
+    assert shown(form) == "", "nothing is kept"
 
 
 def test_the_token_is_asked_before_the_person_and_the_file(lea: Visitor) -> None:

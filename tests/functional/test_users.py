@@ -317,9 +317,9 @@ def test_the_bin_is_bounded_by_scope_and_time(scene: Scene) -> None:
         scene.directory.bin.delete(OPERATOR, f"{mail}@demo.example")
         scene.realm.clock.advance(timedelta(minutes=1))
     page = scene.get(BIN)
-    assert [each.get_text(" ", strip=True) for each in page.html.select("tbody th")] == [
-        "Noé ÉTIENNE noe@demo.example",
-        "Léa NOËL lea@demo.example",
+    assert [each.text for each in page.html.select("tbody th")] == [
+        "Noé ÉTIENNEnoe@demo.example",
+        "Léa NOËLlea@demo.example",
     ]
     assert "Étrangère" not in page.text
     filtered = scene.get(BIN + "?filtre=noel")
@@ -328,7 +328,7 @@ def test_the_bin_is_bounded_by_scope_and_time(scene: Scene) -> None:
     for who in (scene.people["eve"], "0" * 32):
         told = scene.post(BIN, subject_id=who).follow()
         assert "n'est plus dans la corbeille" in text_of(told)
-        assert "eve@demo.example" not in told.text
+        assert "eve@demo.example" not in text_of(told)
     assert scene.state("eve") == "deleted"
     scene.get(scene.of("max", "supprimer")).forms["suppression"].submit(None)
     told = scene.post(BIN, subject_id=scene.people["max"]).follow()

@@ -57,6 +57,7 @@ def test_many_are_confirmed_with_their_consequences_then_done(scene: Scene) -> N
     ]
     listed = scene.get(ACTIONS)
     assert listed.html.select_one("tbody a")["href"] == result.request.path_qs
+    assert "2 supprimés, 1 rattachement retiré, 1 inchangé" in text_of(listed)
 
 
 def test_a_selection_over_pages_needs_no_script(scene: Scene) -> None:
@@ -146,6 +147,24 @@ def test_an_order_is_of_who_gave_it(scene: Scene) -> None:
     assert scene.state("lea") == "usable"
     own = choose(scene, "supprimer", scene.world.people["correspondant"]).follow()
     assert "votre propre compte : un autre correspondant peut le faire" in text_of(own)
+
+
+def test_what_was_so_already_needs_nobodys_help_however_many(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than the page names: none of those is a refusal that somebody could lift."""
+    monkeypatch.setattr("directory.services.bulk.sheets.SHOWN", 1)
+    scene.add("zoe", "Zola", "Zoé")
+    for who in ("lea", "noe"):
+        scene.directory.accounts.lock(OPERATOR, f"{who}@demo.example")
+    for more, helped in (((), False), (("max",), True)):
+        scene.directory.accounts.unlock(OPERATOR, "zoe@demo.example")
+        asked = choose(scene, "verrouiller", "zoe", "lea", "noe", *more).follow()
+        result = asked.forms["confirmation"].submit(None).follow()
+        assert f"{2 + len(more)} personnes n'ont pas changé" in text_of(result)
+        assert ("déjà" in result.html.select_one(".bulk-why").text) is not helped, "these last"
+        for page in (asked, result):
+            assert bool(page.html.select("main a[href^=mailto]")) is helped
 
 
 def test_an_action_that_does_not_exist_is_no_page(scene: Scene) -> None:

@@ -10,10 +10,11 @@ from pyramid.config import Configurator
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
+from idp.errors import NotAllowed, NotFound
 from idp.request import Request
 from idp.security import SAFE_METHODS
 from views import drafts, way_back
-from views.aia import shell
+from views.aia import late, shell
 from views.aia.actor import administrator, same_rights
 from views.forms import drafted_fields
 from views.person import signed_in
@@ -62,19 +63,30 @@ def inside(view: View) -> View:
     """Decorates each page of the AIA: who has not clicked the tile is led to the portal.
 
     There one press leads in, and to this page: an address of a mail does nothing by itself. What
-    is posted is done with the rights that the person has when it is.
+    is posted is done with the rights that the person has when it is. Whose page is gone meanwhile
+    is told (:mod:`views.aia.late`).
     """
 
     def wrapped(context: object, request: Request) -> Response:
         until = signed_in(request).session.aia_until
         if until is None or until <= request.services.clock.now():
             return see_other(request, "portal", query=_way_in(request))
-        if request.method in SAFE_METHODS:
-            return view(context, request)
-        with same_rights(request):
-            return view(context, request)
+        try:
+            return _answered(view, context, request)
+        except (NotAllowed, NotFound) as error:
+            told = late.told(request, error)
+            if told is None:
+                raise
+            return told
 
     return wrapped
+
+
+def _answered(view: View, context: object, request: Request) -> Response:
+    if request.method in SAFE_METHODS:
+        return view(context, request)
+    with same_rights(request):
+        return view(context, request)
 
 
 def _way_in(request: Request) -> dict[str, str] | None:

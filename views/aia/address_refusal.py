@@ -16,6 +16,7 @@ HEADINGS = {
     "unknown": "Ce lien n'est pas reconnu",
     "expired": "Ce lien n'est plus valable",
     "used": "Ce changement est déjà refusé",
+    "undone": "Ce changement a déjà été annulé",
 }
 
 

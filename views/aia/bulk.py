@@ -93,7 +93,7 @@ def _confirmation(request: Request, public_id: str, *, stale: bool = False) -> R
         "deleting": sheet.action is Action.DELETE,
         "done": of[Outcome.DONE],
         "kept": of[Outcome.KEPT],
-        "refused": of[Outcome.REFUSED],
+        "refused": of[Outcome.REFUSED] + of[Outcome.ALREADY],
         "roles": sum(each.roles for each in people),
         "most": SHOWN,
         "version": version_of(people),

@@ -10,7 +10,7 @@ from pyramid.response import Response
 from directory.authorisation import Actor
 from directory.services import DirectoryServices, build
 from directory.services.bulk.prospects import OnePerson
-from directory.services.bulk.sheets import Action, Outcome, Prospect
+from directory.services.bulk.sheets import UNTOUCHED, Action, Outcome, Prospect
 from idp.errors import AlreadyDone, DirectoryError, NotAllowed, NotFound, StaleEdit
 from idp.names import full_name, of
 from idp.request import Request
@@ -203,7 +203,7 @@ def _question_page(
         "question": question,
         "said": _said,
         "who": one.prospect,
-        "refused": one.prospect.outcome is Outcome.REFUSED,
+        "refused": one.prospect.outcome in UNTOUCHED,
     }
     return _page(request, "user_question", values, error, status)
 

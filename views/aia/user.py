@@ -7,9 +7,9 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services.accounts.invitations import Invitations
-from directory.services.accounts.sheets import AccountSheet, PersonSheet, Sheets
+from directory.services.accounts.sheets import AccountSheet, PersonSheet, Sheets, absent
 from directory.states import INVITATIONS, NEVER
-from idp.errors import DirectoryError
+from idp.errors import AlreadyDone, DirectoryError
 from idp.names import full_name
 from idp.request import Request
 from views.aia import inside
@@ -60,6 +60,18 @@ def read(request: Request) -> PersonSheet:
     return Sheets(request.services.core).read(actor, request.matchdict["subject_id"])
 
 
+def read_living(request: Request) -> PersonSheet:
+    """The same, of somebody who is not in the bin, where nothing is done with him but restoring.
+
+    Raises:
+        NotAllowed, NotFound: as :func:`read`; also he lies there.
+    """
+    person = read(request)
+    if person.in_bin:
+        raise absent(person.sheet.subject_id)
+    return person
+
+
 def name_of(sheet: AccountSheet) -> str:
     """``Prénom NOM``."""
     return full_name(sheet.given_name, sheet.sn)
@@ -81,21 +93,20 @@ def _invitation(request: Request, sheet: AccountSheet) -> Invitation:
 
 def ask_password(request: Request) -> Response:
     """Say what *Réinitialisation mot de passe* does."""
-    person = read(request)
-    return _password_page(request, person)
+    return _password_page(request, read_living(request))
 
 
 def reset_password(request: Request) -> Response:
     """Mail a link, and end the sessions."""
-    person = read(request)
+    person = read_living(request)
+    told = f"Un mail est envoyé à {person.sheet.mail} pour choisir un nouveau mot de passe."
     try:
         Invitations(request.services.core).reset(require_administrator(request), person.sheet.mail)
+    except AlreadyDone as error:
+        told = error.public
     except DirectoryError as error:
         return _password_page(request, person, error=error.public, status=error.http_status)
-    toast(
-        request,
-        f"Un mail est envoyé à {person.sheet.mail} pour choisir un nouveau mot de passe.",
-    )
+    toast(request, told)
     return see_other(request, path=path_of(request, person.sheet))
 
 

@@ -1,6 +1,6 @@
 """*Éditer l'utilisateur*: one form for the account and each membership that may be changed."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 
 from pyramid.config import Configurator
@@ -9,12 +9,13 @@ from pyramid.response import Response
 
 from directory.services.accounts.edit_values import (
     AccountValues,
+    Difference,
     Editable,
     MembershipValues,
     Values,
 )
 from directory.services.accounts.edits import Edits
-from idp.errors import AlreadyDone, DirectoryError, StaleEdit
+from idp.errors import AlreadyDone, DirectoryError, NotAllowed, NotFound, StaleEdit
 from idp.names import full_name, of
 from idp.request import Request
 from views import forms
@@ -22,9 +23,10 @@ from views.aia import inside
 from views.aia.actor import require_administrator
 from views.aia.user import UNCONFIRMED, name_of, path_of
 from views.forms import Form, FormRefused, handle_form_submission, make_form
+from views.schemas.creation import MAX_CODE
 from views.schemas.people import COLUMNS, Part, edit_schema, field_name
 from views.templating import french_date
-from views.toasts import done_already, toast
+from views.toasts import toast
 from views.urls import see_other
 
 DRAFT = (
@@ -33,7 +35,14 @@ DRAFT = (
 )
 """What is kept of the form when the session ended; a box that was cleared sends nothing."""
 
-Difference = tuple[str, str, str]
+SERVICE = "service-"
+"""How the name begins of a field that each membership of a form has."""
+MOST_LOST = 20
+"""Memberships of a posted form that are no more there; whoever forges more is told of these."""
+GONE = "Ce rattachement n'est plus dans vos structures"
+ELSEWHERE = "une autre structure"
+
+BothVersions = tuple[str, str, str]
 """A field, what is recorded now, and what was typed."""
 
 
@@ -44,9 +53,9 @@ def edit(request: Request) -> Response:
 
 
 def save(request: Request) -> Response:
-    """Save all of it, or nothing."""
+    """Save all of it, or nothing: read as it was shown, whatever became of the person since."""
     editable = _open(request)
-    form = _form(request, editable, editable.values)
+    form = _form(request, editable, editable.values, _sent(request, editable))
     return handle_form_submission(
         request,
         form,
@@ -56,17 +65,21 @@ def save(request: Request) -> Response:
 
 
 def _save(request: Request, editable: Editable, values: forms.Values) -> Response:
-    typed, sheet = _typed(request, editable, values), editable.person.sheet
+    sent, sheet = _sent(request, editable), editable.person.sheet
+    typed = _typed(request, editable, sent, values)
     reset = bool(values.get("reinitialisation"))
     version = str(values["version"])
     try:
         changed = Edits(request.services.core).save(
             require_administrator(request), sheet.subject_id, typed, version, reset_password=reset
         )
-    except AlreadyDone:
-        return done_already(request, path_of(request, sheet))
+    except AlreadyDone as error:
+        toast(request, error.public)
+        return see_other(request, path=path_of(request, sheet))
     except StaleEdit as error:
-        return _stale(request, typed, version, error)
+        return _stale(request, typed, version, error, reset=reset)
+    except NotFound:
+        raise  # deleted since the page was asked for
     except DirectoryError as error:
         raise FormRefused.because(error) from error
     account = typed.account
@@ -76,16 +89,24 @@ def _save(request: Request, editable: Editable, values: forms.Values) -> Respons
     return see_other(request, path=path_of(request, sheet))
 
 
-def _stale(request: Request, typed: Values, version: str, error: StaleEdit) -> Response:
-    """Both versions; the form starts from what is recorded now, with what he himself changed."""
+def _stale(
+    request: Request, typed: Values, version: str, error: StaleEdit, *, reset: bool
+) -> Response:
+    """Both versions; the form starts from what is recorded now, with what he himself changed.
+
+    What is no more his to change is not in the form: that is said, with the reason.
+    """
     now = _open(request)
-    merged = now.values.with_typed(typed, version)
+    differences = now.differences(typed, version)
+    form = _form(request, now, now.values.with_typed(typed, version), reset=reset)
     response = _page(
         request,
         now,
-        _form(request, now, merged),
+        form,
         overtaken=error.public,
-        differences=tuple(_differences(now, merged)),
+        differences=tuple(_both_versions(each) for each in differences),
+        kept=any(each.kept for each in differences),
+        lost=tuple(_label(each) for each in differences if not (each.kept or each.gone)),
     )
     response.status = error.http_status
     return response
@@ -98,6 +119,35 @@ def _open(request: Request) -> Editable:
 
 
 # --- values and fields ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a form holds: the account's fields, the box that mails a link, the memberships."""
+
+    account: bool
+    link: bool
+    parts: tuple[Part, ...]
+
+
+def _offered(editable: Editable) -> Sent:
+    """What a form shows him now."""
+    return Sent(
+        editable.values.account is not None, editable.person.can.mail_with_edit, _parts(editable)
+    )
+
+
+def _sent(request: Request, editable: Editable) -> Sent:
+    """What the form that was posted showed him: some of it may be no more his to change."""
+    now, posted = _offered(editable), request.POST
+    known = {part.id for part in now.parts}
+    ids = {name.removeprefix(SERVICE): None for name in posted if name.startswith(SERVICE)}
+    lost = [each for each in ids if each not in known and len(each) <= MAX_CODE][:MOST_LOST]
+    return Sent(
+        now.account or "nom" in posted,
+        now.link or "reinitialisation" in posted,
+        (*now.parts, *(Part(each, ELSEWHERE, f"debut-{each}" in posted) for each in lost)),
+    )
 
 
 def _parts(editable: Editable) -> tuple[Part, ...]:
@@ -114,9 +164,43 @@ def _parts(editable: Editable) -> tuple[Part, ...]:
     )
 
 
-def _form(request: Request, editable: Editable, values: Values) -> Form:
+def _form(
+    request: Request,
+    editable: Editable,
+    values: Values,
+    sent: Sent | None = None,
+    *,
+    reset: bool = False,
+) -> Form:
+    """With the fields that were ``sent``, those of now when none were."""
+    holds = sent or _offered(editable)
+    form = make_form(
+        request,
+        edit_schema(
+            account=holds.account,
+            link=holds.link,
+            parts=holds.parts,
+            off=request.configuration.fields_off,
+        ),
+        action=request.path,
+        button="Enregistrer",
+        initial=_initial(editable, values) | {"reinitialisation": reset},
+    )
+    form.cancel = path_of(request, editable.person.sheet)
+    form.groups = _groups(holds)
+    return form
+
+
+def _groups(holds: Sent) -> tuple[tuple[str, str], ...]:
+    """The form's groups of fields: a title, and which part they belong to."""
+    account = (("Compte", ""),) if holds.account or holds.link else ()
+    return (*account, *((f"Rattachement à {part.title}", part.id) for part in holds.parts))
+
+
+def _initial(editable: Editable, values: Values) -> forms.Values:
+    """What each field begins with."""
     initial: forms.Values = {"version": editable.values.version}
-    account, can = values.account, editable.person.can
+    account = values.account
     if account is not None:
         initial |= {
             "nom": account.sn,
@@ -125,34 +209,12 @@ def _form(request: Request, editable: Editable, values: Values) -> Form:
             "fin": account.last_day,
             "verrouille": account.locked,
         }
-    parts = _parts(editable)
-    for part in parts:
-        initial |= _initial(part, values.memberships[part.id])
-    form = make_form(
-        request,
-        edit_schema(
-            account=account is not None,
-            link=can.mail_with_edit,
-            parts=parts,
-            off=request.configuration.fields_off,
-        ),
-        action=request.path,
-        button="Enregistrer",
-        initial={name: each for name, each in initial.items() if each is not None},
-    )
-    form.cancel = path_of(request, editable.person.sheet)
-    form.groups = _groups(editable, parts)
-    return form
+    for part in _parts(editable):
+        initial |= _initial_of(part, values.memberships[part.id])
+    return {name: each for name, each in initial.items() if each is not None}
 
 
-def _groups(editable: Editable, parts: tuple[Part, ...]) -> tuple[tuple[str, str], ...]:
-    """The form's groups of fields: a title, and which part they belong to."""
-    of_account = editable.values.account is not None or editable.person.can.link
-    account = (("Compte", ""),) if of_account else ()
-    return (*account, *((f"Rattachement à {part.title}", part.id) for part in parts))
-
-
-def _initial(part: Part, values: MembershipValues) -> forms.Values:
+def _initial_of(part: Part, values: MembershipValues) -> forms.Values:
     texts = {field_name(name, part): getattr(values, COLUMNS[name]) for name in COLUMNS}
     return {
         **texts,
@@ -163,24 +225,30 @@ def _initial(part: Part, values: MembershipValues) -> forms.Values:
     }
 
 
-def _typed(request: Request, editable: Editable, values: forms.Values) -> Values:
-    """What was posted; what the form did not hold is as it is now."""
-    account = editable.values.account
-    if account is not None and "nom" in request.POST:
+def _typed(request: Request, editable: Editable, sent: Sent, values: forms.Values) -> Values:
+    """What was posted; what the form did not hold is as it is now.
+
+    Raises:
+        NotAllowed: it held the account's fields, whose state is not even seen any more.
+    """
+    account, seen = None, editable.seen
+    if sent.account:
+        if seen.account is None:
+            raise NotAllowed(f"the account of {editable.person.sheet.subject_id!r}")
         account = AccountValues(
             sn=str(values["nom"]),
             given_name=str(values["prenom"]),
-            first_day=_day(values["debut"]) or account.first_day,
+            first_day=_day(values["debut"]) or seen.account.first_day,
             last_day=_day(values["fin"]),
             locked=bool(values["verrouille"]),
         )
-    elif account is not None:
-        account = None
     return Values(
         account,
         {
-            part.id: _typed_membership(part, editable.values.memberships[part.id], values)
-            for part in _parts(editable)
+            part.id: _typed_membership(
+                part, seen.memberships.get(part.id, MembershipValues()), values
+            )
+            for part in sent.parts
             if field_name("service", part) in request.POST
         },
     )
@@ -229,18 +297,13 @@ _MEMBERSHIP_WORDS = {
 }
 
 
-def _differences(now: Editable, merged: Values) -> Iterator[Difference]:
-    if now.values.account is not None and merged.account is not None:
-        yield from _compared(_ACCOUNT_WORDS, now.values.account, merged.account)
-    for public_id, values in now.values.memberships.items():
-        yield from _compared(_MEMBERSHIP_WORDS, values, merged.memberships[public_id])
+def _label(difference: Difference) -> str:
+    words = _MEMBERSHIP_WORDS if difference.owner else _ACCOUNT_WORDS
+    return words[difference.name]
 
 
-def _compared(words: dict[str, str], now: object, typed: object) -> Iterator[Difference]:
-    for name, label in words.items():
-        recorded, wanted = getattr(now, name), getattr(typed, name)
-        if recorded != wanted:
-            yield label, _in_words(recorded), _in_words(wanted)
+def _both_versions(each: Difference) -> BothVersions:
+    return _label(each), GONE if each.gone else _in_words(each.recorded), _in_words(each.typed)
 
 
 def _in_words(value: object) -> str:
@@ -255,8 +318,11 @@ def _page(
     form: Form,
     *,
     overtaken: str = "",
-    differences: tuple[Difference, ...] = (),
+    differences: tuple[BothVersions, ...] = (),
+    kept: bool = False,
+    lost: tuple[str, ...] = (),
 ) -> Response:
+    """``kept``: the form has some of the differences; ``lost``: labels of the account's others."""
     values = {
         "sheet": editable.person.sheet,
         "can": editable.person.can,
@@ -265,6 +331,8 @@ def _page(
         "form": form,
         "overtaken": overtaken,
         "differences": differences,
+        "kept": kept,
+        "lost": lost,
     }
     return render_to_response("views:templates/aia/user_edit.jinja2", values, request)
 

@@ -15,7 +15,7 @@ from idp.request import Request
 from views.aia import inside
 from views.aia.actor import require_administrator
 from views.aia.user import name_of, path_of, read
-from views.profile.photo import square_of
+from views.profile.photo import square_of, too_large
 from views.toasts import toast
 from views.urls import see_other
 
@@ -25,7 +25,7 @@ ONLY_ONE = "Choisissez une photo."
 
 def ask(request: Request) -> Response:
     """The photo as it is, and what can be done with it; or whether to remove it."""
-    return _page(request, removal=REMOVE in request.GET)
+    return _page(request, removal=REMOVE in request.GET, error=too_large(request))
 
 
 def save(request: Request) -> Response:

@@ -16,13 +16,16 @@ from pyramid.response import Response
 from idp.errors import Busy, DirectoryError
 from idp.multipart import Upload
 from idp.request import Request
-from idp.self_service import Square
+from idp.self_service import PHOTO_TOO_LARGE, Square
 from views.person import signed_in
 from views.profile.notices import PHOTO_KEPT, PHOTO_REMOVED
 from views.urls import see_other
 
 CACHED = "private, no-cache"
 """Kept by the browser and asked about each time: after signing out nobody is shown it."""
+
+LARGE = "trop-lourde"
+"""Parameter: the last photo was too large to be read (:func:`ask_for_lighter`)."""
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _ONLY_ONE = "Choisissez une photo."
@@ -44,7 +47,7 @@ def serve(request: Request) -> Response:
 
 def edit(request: Request) -> Response:
     """The photo as it is, and what can be done with it."""
-    return _page(request, "edit")
+    return _page(request, "edit", error=too_large(request))
 
 
 def submit(request: Request) -> Response:
@@ -107,6 +110,20 @@ def _saved(request: Request) -> Response:
     return see_other(request, way_back(request), query={"avis": PHOTO_KEPT})
 
 
+def ask_for_lighter(request: Request) -> Response:
+    """Back to the form of a photo that is too large to be read; for :mod:`views.errors`.
+
+    Nothing was read, the form's token neither: this changes nothing.
+    """
+    mark = "&" if request.query_string else "?"
+    return see_other(request, path=f"{request.path_qs}{mark}{LARGE}=1")
+
+
+def too_large(request: Request) -> str:
+    """What the form says then; empty otherwise."""
+    return PHOTO_TOO_LARGE if LARGE in request.GET else ""
+
+
 def square_of(request: Request) -> Square | None:
     """The chosen square; None when the browser chose none.
 
@@ -137,7 +154,7 @@ def _refused(request: Request, error: Busy | DirectoryError) -> Response:
 
 
 def _page(request: Request, name: str, *, status: int = 200, **values: object) -> Response:
-    shown = {"error": None, "way_back": way_back(request), "way": _way(request), **values}
+    shown = {"error": "", "way_back": way_back(request), "way": _way(request), **values}
     response = render_to_response(f"views:templates/profile/photo_{name}.jinja2", shown, request)
     response.status = status
     return response

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import colander
 from deform.widget import CheckboxChoiceWidget, RadioChoiceWidget, TextAreaWidget
 
-from views.schemas.fields import hidden_node
+from views.schemas.fields import hidden_node, missing_if_unseen
 
 MAX_TEXT = 500
 MAX_PROBLEM = 1000
@@ -57,6 +57,7 @@ def access_schema(applications: Iterable[Option]) -> colander.MappingSchema:
             title="Pourquoi en avez-vous besoin ?",
             description=f"Votre référent le lira pour décider. {MAX_TEXT} caractères au plus.",
             missing_msg="Dites pourquoi vous avez besoin de cette application.",
+            preparer=missing_if_unseen,
             validator=_text(MAX_TEXT),
             widget=TextAreaWidget(attributes={"maxlength": str(MAX_TEXT)}),
         )
@@ -86,6 +87,7 @@ def answer_schema(roles: Iterable[Option], *, single: bool, name: str) -> coland
             description="Pour refuser, dites pourquoi.",
             missing="",
             when="obligatoire pour refuser",
+            preparer=missing_if_unseen,
             validator=_text(MAX_TEXT),
             widget=TextAreaWidget(rows=3, attributes={"maxlength": str(MAX_TEXT)}),
         )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import colander
 from deform.widget import CheckboxWidget, HiddenWidget, TextInputWidget
 
+from idp.folding import visible
+
 MAX_LOGIN = 254
 
 Validator = Callable[[colander.SchemaNode, str], None]
@@ -19,6 +21,11 @@ def without_controls(message: str) -> Validator:
             raise colander.Invalid(node, message)
 
     return validate
+
+
+def missing_if_unseen(value: object) -> object:
+    """A preparer: what holds nothing but invisible signs was not filled in."""
+    return value if not isinstance(value, str) or visible(value).strip() else colander.null
 
 
 def hidden_node(name: str, longest: int) -> colander.SchemaNode:
@@ -41,6 +48,7 @@ def line_node(name: str, title: str, longest: int, wanted: str = "") -> colander
         starred=True,
         missing=colander.required if wanted else "",
         missing_msg=wanted,
+        preparer=missing_if_unseen,
         validator=colander.All(
             colander.Length(max=longest, max_err=f"Ce texte est trop long : {longest} caractères."),
             without_controls("Ce texte contient un caractère qui n'est pas permis."),
@@ -68,6 +76,7 @@ def mail_node(name: str, title: str, missing: str) -> colander.SchemaNode:
         name=name,
         title=title,
         missing_msg=missing,
+        preparer=missing_if_unseen,
         validator=colander.All(
             colander.Length(max=MAX_LOGIN, max_err="Cette adresse mail est trop longue."),
             without_controls("Cette adresse mail contient un caractère qui n'est pas permis."),

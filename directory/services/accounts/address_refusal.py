@@ -26,6 +26,10 @@ UNKNOWN = (
 )
 EXPIRED = "Ce lien n'est plus valable : il servait pendant sept jours."
 USED = "Vous avez déjà refusé ce changement. Le compte est bloqué et le correspondant est prévenu."
+UNDONE = (
+    "Il n'y a rien à refuser : l'adresse de votre compte est de nouveau {mail}. Si votre mot de "
+    "passe ne sert plus, choisissez-en un autre avec « Première visite ? » sur le portail."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,11 @@ class AddressRefusals:
         """What this link refuses. Spends nothing: mail scanners open links.
 
         Raises:
-            LinkRefused: unknown, expired, or used.
+            LinkRefused: unknown, undone, expired, or used.
         """
         with self._core.db.reading() as session:
-            change, _ = self._find(session, token)
-        self._require_live(change)
+            change, account = self._find(session, token)
+        self._require_live(change, account)
         return Refusable(change.old_mail, change.changed_at)
 
     def spend(self, token: str) -> None:
@@ -62,6 +66,7 @@ class AddressRefusals:
         now = self._core.clock.now()
         with self._core.db.unit_of_work() as session:
             change, account = self._find(session, token, lock=True)
+            _require_standing(change, account)
             claimed = session.execute(
                 update(AddressChange)
                 .where(
@@ -75,7 +80,7 @@ class AddressRefusals:
             ).all()
             if not claimed:
                 session.refresh(change)
-                self._require_live(change)
+                self._require_live(change, account)
             self._stop(session, account, now)
             self._tell(session, change, account)
 
@@ -115,8 +120,19 @@ class AddressRefusals:
             Account, change.account_id, with_for_update=lock or None, populate_existing=True
         )
 
-    def _require_live(self, change: AddressChange) -> None:
+    def _require_live(self, change: AddressChange, account: Account) -> None:
+        _require_standing(change, account)
         if change.refused_at is not None:
             raise LinkRefused("used", public=USED)
         if change.expires_at <= self._core.clock.now():
             raise LinkRefused("expired", public=EXPIRED)
+
+
+def _require_standing(change: AddressChange, account: Account) -> None:
+    """That the address is still another: who has his own again would lock himself out.
+
+    Raises:
+        LinkRefused: it is what it was before the change.
+    """
+    if account.mail_key == change.old_mail_key:
+        raise LinkRefused("undone", public=UNDONE.format(mail=account.mail))

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from directory.authorisation import (
-    AccountTarget,
     Actor,
     MembershipTarget,
     Permission,
@@ -23,6 +22,7 @@ from directory.scope import visible_to
 from directory.search import search_key
 from directory.services.accounts.changes import Accounts, Added, Person
 from directory.services.accounts.reserved import require_free
+from directory.services.accounts.returning import Returning, returning
 from directory.services.lookup import (
     account_target,
     any_account_by_mail,
@@ -32,7 +32,6 @@ from directory.services.own.people_now import lock_person
 from directory.services.removal.binned import (
     BIN_PERIOD,
     BinnedMembership,
-    reads_in_bin,
     require_room,
     restorable,
 )
@@ -66,7 +65,7 @@ class Found(StrEnum):
     IN_BIN = "in-bin"
     """An account in the bin, which he may restore."""
     KEPT = "kept"
-    """An account in the bin that is the correspondant's alone to restore."""
+    """An account in the bin that is not his to restore, and stays: the correspondant helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class AddressCheck:
     """What is told of an address.
 
     ``places``: the structures where the account is, those in the actor's subtrees, else one alone;
-    ``name`` and ``subject_id``: the person's, when the actor may see the account; ``generic``: a
+    ``name`` and ``subject_id``: the person's, when the actor may know of him; ``generic``: a
     desk's rather than a person's; ``deleted_at``: when it went into the bin.
     """
 
@@ -261,12 +260,11 @@ class Creation:
         gone = account.deleted_at if account is not None else None
         if account is None or (gone is not None and gone + BIN_PERIOD <= now):
             return AddressCheck(mail, Found.NOBODY, generic=generic)
-        target = account_target(session, account, now)
         if gone is not None:
-            return self._look_in_bin(session, actor, account, target, now)
+            return _look_in_bin(session, actor, account, now)
         if account.id == actor.account_id:
             return AddressCheck(account.mail, Found.OWN, generic=generic)
-        visible = may(actor, Permission.SEE_ACCOUNT, target)
+        visible = may(actor, Permission.SEE_ACCOUNT, account_target(session, account, now))
         return AddressCheck(
             account.mail,
             Found.KNOWN,
@@ -276,29 +274,25 @@ class Creation:
             generic=generic,
         )
 
-    def _look_in_bin(
-        self,
-        session: Session,
-        actor: Actor,
-        account: Account,
-        target: AccountTarget,
-        now: datetime,
-    ) -> AddressCheck:
-        if may(actor, Permission.DELETE_ACCOUNT, target):
+
+def _look_in_bin(session: Session, actor: Actor, account: Account, now: datetime) -> AddressCheck:
+    name = full_name(account.given_name, account.sn)
+    match returning(session, actor, account, now):
+        case Returning.RESTORED:
             return AddressCheck(
                 account.mail,
                 Found.IN_BIN,
                 places=_places(session, actor, account, account.deleted_at),
-                name=full_name(account.given_name, account.sn),
+                name=name,
                 subject_id=account.subject_id,
                 deleted_at=account.deleted_at,
             )
-        if reads_in_bin(session, actor, account, target, now):
-            name = full_name(account.given_name, account.sn)
+        case Returning.READ:
             return AddressCheck(account.mail, Found.KEPT, name=name)
-        if target.privileged or target.contested:
+        case Returning.KEPT:
             return AddressCheck(account.mail, Found.KEPT)
-        return AddressCheck(account.mail, Found.NOBODY, generic=is_generic(account.mail))
+        case Returning.ANEW:
+            return AddressCheck(account.mail, Found.NOBODY, generic=is_generic(account.mail))
 
 
 def _places(

@@ -58,7 +58,11 @@ class Values:
         return " ".join(sorted(prints))
 
     def hold(self, typed: "Values") -> bool:
-        """Whether each value of somebody's form is one of these, as it would be recorded."""
+        """Whether each value of somebody's form is one of these, as it would be recorded.
+
+        Asked of all that he sees, not only of what is still his to change: else what is no more
+        his would count for nothing, and be called done.
+        """
         mine, wanted = self.tidy(), typed.tidy()
         return wanted.account in {None, mine.account} and all(
             mine.memberships.get(public_id) == values
@@ -90,26 +94,56 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that somebody typed over, and what is recorded.
+
+    ``owner``: a membership's id, empty for the account. ``kept``: it is his to change still.
+    ``gone``: nothing is recorded that he sees; the membership was moved or removed meanwhile.
+    """
+
+    owner: str
+    name: str
+    recorded: object
+    typed: object
+    kept: bool
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Editable:
-    """A person, and what an actor may change of him, as it is now."""
+    """A person as he is now: ``values`` that an actor may change, of those that are ``seen``."""
 
     person: PersonSheet
     values: Values
+    seen: Values
+
+    def differences(self, typed: Values, version: str) -> tuple[Difference, ...]:
+        """What somebody typed over an older ``version`` and is not so, still his to change or not.
+
+        Nothing of an account whose state is not seen any more.
+        """
+        known = frozenset(version.split())
+        found: list[Difference] = []
+        if typed.account is not None and self.seen.account is not None:
+            kept = self.values.account is not None
+            found += _differences("", self.seen.account, typed.account, known, kept=kept)
+        for public_id, wanted in typed.memberships.items():
+            recorded = self.seen.memberships.get(public_id)
+            kept = public_id in self.values.memberships
+            found += _differences(public_id, recorded, wanted, known, kept=kept)
+        return tuple(found)
 
 
 def editable(person: PersonSheet, zone: tzinfo) -> Editable:
     """What whoever reads this sheet may change."""
-    account = _of_account(person.sheet, zone) if person.can.account else None
-    memberships = {
-        each.id: _of_membership(each, zone)
-        for each in person.sheet.memberships
-        if each.id in person.can.memberships
-    }
-    return Editable(person, Values(account, memberships))
+    can, account = person.can, _of_account(person.sheet, zone)
+    seen = {each.id: _of_membership(each, zone) for each in person.sheet.memberships}
+    his = {public_id: each for public_id, each in seen.items() if public_id in can.memberships}
+    return Editable(person, Values(account if can.account else None, his), Values(account, seen))
 
 
 def _of_account(sheet: AccountSheet, zone: tzinfo) -> AccountValues | None:
-    """Never None of one that may be changed, whose state is seen: the types do not tell that."""
+    """None where the account's state is not seen, and then it may not be changed either."""
     if sheet.valid_from is None or sheet.locked is None:
         return None
     return AccountValues(
@@ -152,10 +186,35 @@ def _tidy(values: T) -> T:
 
 
 def _with_typed(owner: str, now: T, typed: T, known: frozenset[str]) -> T:
+    return replace(now, **_touched(owner, typed, known))
+
+
+def _touched(owner: str, typed: T, known: frozenset[str]) -> dict[str, Any]:
+    """What of it was not shown to him like that, as it would be recorded."""
     wanted = asdict(_tidy(typed))
-    touched = {
+    return {
         name: wanted[name]
         for name, value in asdict(typed).items()
         if _print(owner, name, value) not in known
     }
-    return replace(now, **touched)
+
+
+def _differences(
+    owner: str,
+    recorded: T | None,
+    typed: T,
+    known: frozenset[str],
+    *,
+    kept: bool,
+) -> list[Difference]:
+    touched = _touched(owner or _ACCOUNT, typed, known)
+    if recorded is None:
+        return [
+            Difference(owner, name, None, wanted, kept=kept, gone=True)
+            for name, wanted in touched.items()
+        ]
+    return [
+        Difference(owner, name, getattr(recorded, name), wanted, kept=kept)
+        for name, wanted in touched.items()
+        if getattr(recorded, name) != wanted
+    ]

@@ -29,6 +29,7 @@ from directory.services.lookup import account_by_subject, account_target, member
 from directory.services.memberships import changes as memberships
 from directory.services.memberships.changes import MembershipFields
 from directory.services.memberships.sp_sessions import end_sp_sessions
+from directory.services.own.password_mails import PasswordMails
 from directory.services.texts import clean_text
 from idp.errors import AlreadyDone, NotAllowed, StaleEdit
 from idp.self_service import Square
@@ -45,6 +46,7 @@ class Edits:
         self._sheets = Sheets(core)
         self._photos = Photos(core)
         self._invitations = Invitations(core)
+        self._links = PasswordMails(core)
         self._zone: tzinfo = core.settings.organization.time_zone
 
     def open(self, actor: Actor, subject_id: str) -> Editable:
@@ -70,12 +72,14 @@ class Edits:
     ) -> bool:
         """Change it, in one transaction; whether anything was done.
 
-        ``reset_password``: mail a link to choose one, too.
+        ``reset_password``: mail a link to choose one, too, unless one left a moment ago.
 
         Raises:
             NotFound, NotAllowed: as :meth:`open`; also for what is not his to change.
-            AlreadyDone: it changed since the form was shown, to what was typed.
-            StaleEdit: it changed to something else; nothing is changed.
+            AlreadyDone: it changed since the form was shown, to what was typed; or nothing but a
+                link is wanted, and one left a moment ago.
+            StaleEdit: it changed to something else, or some of it is no more his to change; nothing
+                is changed.
             DirectoryError: a value is wrong, he is the last correspondant, or the account may not
                 be used now and was to get a link.
         """
@@ -84,7 +88,8 @@ class Edits:
             rows = _locked_memberships(session, account)
             now = editable(self._sheets.of(session, actor, account), self._zone)
             if now.values.version != version:
-                if now.values.hold(typed) and not reset_password:
+                mailed = not reset_password or self._links.just_left(session, account)
+                if mailed and now.seen.hold(typed):
                     raise AlreadyDone(f"account {account.id} is as it was typed")
                 raise StaleEdit(f"account {account.id} changed since it was shown")
             changed = self._save_account(session, actor, account, typed.account, now.values)
@@ -94,8 +99,16 @@ class Edits:
                     raise NotAllowed(f"membership {public_id!r}")
                 changed |= self._save_membership(session, actor, rows[public_id], wanted, shown)
             if reset_password:
-                self._invitations.reset(actor, account.mail)
+                self._reset_password(actor, account, alone=not changed)
             return changed or reset_password
+
+    def _reset_password(self, actor: Actor, account: Account, *, alone: bool) -> None:
+        """That a link left a moment ago undoes nothing of what else is saved."""
+        try:
+            self._invitations.reset(actor, account.mail)
+        except AlreadyDone:
+            if alone:
+                raise
 
     def put_photo(
         self, actor: Actor, subject_id: str, upload: bytes, square: Square | None = None

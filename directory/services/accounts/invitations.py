@@ -1,6 +1,5 @@
 """Mails that somebody who manages accounts sends again: the invitation, a link for a password."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -9,8 +8,9 @@ from sqlalchemy.orm import Session
 from directory.authorisation import Actor, Permission, require
 from directory.models import Account, Membership, Structure
 from directory.services.lookup import account_by_mail, account_target
-from directory.services.own.password_mails import PasswordMails, require_usable
+from directory.services.own.password_mails import MOMENT, PasswordMails, require_usable
 from idp.errors import AlreadyDone, DirectoryError
+from idp.mail import GIVEN_UP
 from idp.names import full_name
 from idp.self_service import Purpose
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 INVITATION = "account-created"
 """The kind of the mail that a creation sends."""
-MOMENT = timedelta(minutes=1)
-"""How long after one another order to send it is the same press."""
 LATEST = 10
 """Mails to one address within a moment; there are fewer."""
 
@@ -38,7 +36,7 @@ class Invitations:
         Raises:
             NotFound: no such account.
             NotAllowed: himself, or nothing of him is in scope but what he has not confirmed.
-            AlreadyDone: it left a moment ago.
+            AlreadyDone: it left a moment ago, or is about to.
             DirectoryError: he signed in already, or the account may not be used now.
         """
         with self._core.db.unit_of_work() as session:
@@ -64,10 +62,13 @@ class Invitations:
             self._core.audit.record("account.invited-again", subject_id=account.subject_id)
 
     def _require_none_just_left(self, account: Account) -> None:
-        """The row of the account is locked: of two presses at once one comes second."""
+        """The row of the account is locked: of two presses at once one comes second.
+
+        One that was given up arrives nowhere: another may.
+        """
         since = self._core.clock.now() - MOMENT
         latest = self._core.mailer.about(account.mail, since=since, most=LATEST)
-        if any(each.kind == INVITATION for each in latest):
+        if any(each.kind == INVITATION and each.state not in GIVEN_UP for each in latest):
             raise AlreadyDone(
                 f"account {account.id} was invited a moment ago",
                 public="Ce mail vient déjà de partir à "

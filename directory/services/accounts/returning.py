@@ -1,6 +1,7 @@
 """An address that is in the bin, and somebody who wants to add its person anew."""
 
 from datetime import datetime
+from enum import Enum, auto
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,29 @@ class InBin(AlreadyExists):
     """The address is that of an account in the bin, which the actor may restore."""
 
 
+class Returning(Enum):
+    """What adding somebody comes to whose account is in the bin."""
+
+    RESTORED = auto()
+    """The actor takes the account out of it instead."""
+    READ = auto()
+    """It lies in his bin too, and is not his to restore: a shared one, or one that went later."""
+    KEPT = auto()
+    """It is the correspondant's alone: its person has a mandate, or refused a change of address."""
+    ANEW = auto()
+    """A new account: the actor knows of none, and the old one is erased."""
+
+
+def returning(session: Session, actor: Actor, account: Account, now: datetime) -> Returning:
+    """The same of this account. What a bin promised to keep, nobody erases who reads it there."""
+    target = account_target(session, account, now)
+    if may(actor, Permission.DELETE_ACCOUNT, target):
+        return Returning.RESTORED
+    if reads_in_bin(session, actor, account, now):
+        return Returning.READ
+    return Returning.KEPT if target.privileged or target.contested else Returning.ANEW
+
+
 def known_account(
     session: Session, actor: Actor, mail: str, now: datetime, *, lock: bool = False
 ) -> Account | None:
@@ -26,31 +50,31 @@ def known_account(
 
     Raises:
         InBin: he restores it instead.
-        AlreadyExists: it is in the bin, and the correspondant's alone to restore: its person has a
-            mandate or refused a change of address, or the actor sees it there and shares it.
+        AlreadyExists: it is in the bin, and not his to restore.
     """
     account = any_account_by_mail(session, mail, lock=lock)
     if account is None or account.deleted_at is None:
         return account
     if account.deleted_at + BIN_PERIOD <= now:
         return account
-    target = account_target(session, account, now)
-    if may(actor, Permission.DELETE_ACCOUNT, target):
-        raise InBin(
-            f"{mail} is in the bin",
-            public=f"Le compte {account.mail} est dans la corbeille : rétablissez-le "
-            "au lieu de le créer.",
-        )
-    if reads_in_bin(session, actor, account, target, now):
-        raise AlreadyExists(
-            f"{mail} is in the bin that he reads, and the correspondant's",
-            public=f"Le compte {account.mail} est dans la corbeille, et seul le correspondant peut "
-            "le rétablir : adressez-vous à lui.",
-        )
-    if target.privileged or target.contested:
-        raise AlreadyExists(
-            f"{mail} is in the bin, and the correspondant's",
-            public=f"L'adresse {account.mail} est celle d'un compte supprimé que seul le "
-            "correspondant peut rétablir : adressez-vous à lui.",
-        )
-    return account
+    match returning(session, actor, account, now):
+        case Returning.RESTORED:
+            raise InBin(
+                f"{mail} is in the bin",
+                public=f"Le compte {account.mail} est dans la corbeille : rétablissez-le "
+                "au lieu de le créer.",
+            )
+        case Returning.READ:
+            raise AlreadyExists(
+                f"{mail} is in the bin that he reads, and not his to restore",
+                public=f"Le compte {account.mail} est dans la corbeille, et vous ne pouvez pas le "
+                "rétablir : demandez-le au correspondant.",
+            )
+        case Returning.KEPT:
+            raise AlreadyExists(
+                f"{mail} is in the bin, and the correspondant's",
+                public=f"L'adresse {account.mail} est celle d'un compte supprimé que seul le "
+                "correspondant peut rétablir : adressez-vous à lui.",
+            )
+        case Returning.ANEW:
+            return account

@@ -23,6 +23,7 @@ from directory.models import Account, BulkAction, BulkItem
 from directory.services.accounts.changes import Accounts
 from directory.services.accounts.invitations import Invitations
 from directory.services.bulk.sheets import (
+    UNTOUCHED,
     Action,
     BulkSheet,
     Outcome,
@@ -348,7 +349,7 @@ class Bulk:
     ) -> _Done:
         account = account_by_subject(session, actor, subject_id, lock=True)
         if announced in {None, Outcome.REFUSED}:
-            return _Done(Outcome.REFUSED, self._still_refused(session, actor, action, account))
+            return self._still_nothing(session, actor, action, account)
         match action:
             case Action.LOCK:
                 known = account.locked
@@ -368,13 +369,15 @@ class Bulk:
                     return _Done(Outcome.DONE)
                 return _Done(Outcome.KEPT, f"Rattachement retiré : {where}")
 
-    def _still_refused(
+    def _still_nothing(
         self, session: Session, actor: Actor, action: Action, account: Account
-    ) -> str:
+    ) -> _Done:
         """Why nothing happens to whom nothing was announced for, even if it could by now."""
         facts = facts_of(session, [account.id], self._core.clock.now())
         (now_is,) = prospects(actor, action, facts.values())
-        return now_is.reason if now_is.outcome is Outcome.REFUSED else CHANGED
+        if now_is.outcome in UNTOUCHED:
+            return _Done(now_is.outcome, now_is.reason)
+        return _Done(Outcome.REFUSED, CHANGED)
 
     def _refused(self, session: Session, actor: Actor, subject_id: str) -> _Done:
         """Why the decider refused. Its lock went with what was undone: it may be gone by now."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from directory.authorisation import Actor, MembershipTarget, Permission, may
-from directory.services.bulk.sheets import Action, Outcome, Prospect, prospects
+from directory.services.bulk.sheets import UNTOUCHED, Action, Prospect, prospects
 from directory.services.removal.fates import (
     AccountFacts,
     HeldFact,
@@ -92,7 +92,7 @@ def _allowed(actor: Actor, facts: AccountFacts) -> Allowed:
         action
         for action in Action
         for prospect in prospects(actor, action, [facts])
-        if prospect.outcome is not Outcome.REFUSED
+        if prospect.outcome not in UNTOUCHED
     )
     edit = may(actor, Permission.EDIT_ACCOUNT, facts.target) or any(
         may(actor, Permission.EDIT_MEMBERSHIP, MembershipTarget(facts.id, each.path))

@@ -32,7 +32,6 @@ SHOWN = 200
 
 ALREADY_LOCKED = "Ce compte est déjà verrouillé."
 NOT_LOCKED = "Ce compte n'est pas verrouillé."
-_SO_ALREADY = {ALREADY_LOCKED, NOT_LOCKED}
 HAS_SIGNED_IN = "Cette personne s'est déjà connectée : ce mail ne lui servirait plus."
 
 _items = table(BulkItem)
@@ -54,17 +53,23 @@ class Outcome(StrEnum):
     KEPT = "kept"
     """Deleted from his structures; the account stays, since others have some of it."""
     REFUSED = "refused"
+    ALREADY = "already"
+    """The account is so already: nothing to do, and nobody's help is needed."""
     GONE = "gone"
     """Deleted or moved by somebody else meanwhile."""
     FAILED = "failed"
     """A defect of ours."""
 
 
+UNTOUCHED = frozenset({Outcome.REFUSED, Outcome.ALREADY})
+"""What leaves an account as it is, foreseen before it is ordered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What would become of one account: ``outcome`` DONE, KEPT or REFUSED, and why or what.
+    """What would become of one account: ``outcome`` DONE, KEPT or in UNTOUCHED, and why or what.
 
-    ``announced``: a print of that, for whoever confirms it; of a refusal REFUSED itself.
+    ``announced``: a print of that, for whoever confirms it; REFUSED itself of one UNTOUCHED.
     """
 
     subject_id: str
@@ -79,8 +84,8 @@ class Prospect:
 
     @property
     def already(self) -> bool:
-        """Whether it is refused since the account is so already: nobody's help is needed."""
-        return self.reason in _SO_ALREADY
+        """Whether the account is so already."""
+        return self.outcome is Outcome.ALREADY
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +97,6 @@ class ItemLine:
     given_name: str
     outcome: Outcome
     reason: str
-
-    @property
-    def already(self) -> bool:
-        """As :attr:`Prospect.already`."""
-        return self.reason in _SO_ALREADY
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class BulkSheet:
         return sum(self.counts.values())
 
     def of(self, *outcomes: Outcome) -> tuple[ItemLine, ...]:
-        """The lines of these outcomes."""
-        return tuple(line for line in self.lines if line.outcome in outcomes)
+        """The lines of these outcomes, in their order."""
+        return tuple(line for each in outcomes for line in self.lines if line.outcome == each)
 
 
 def prospects(
@@ -137,9 +137,8 @@ def version_of(people: Iterable[Prospect]) -> str:
 
 
 def _prospect(actor: Actor, action: Action, facts: AccountFacts) -> Prospect:
-    outcome, reason, roles = Outcome.DONE, "", 0
     structures: tuple[str, ...] = ()
-    announced = ""
+    roles, announced = 0, ""
     if action is Action.DELETE:
         planned = deletion(actor, facts)
         outcome = {
@@ -150,8 +149,8 @@ def _prospect(actor: Actor, action: Action, facts: AccountFacts) -> Prospect:
         reason, structures = planned.why, planned.structures(actor)
         roles = sum(len(each.roles) for each in planned.memberships)
         announced = planned.announced(actor, facts.id)
-    elif (refusal := _refusal(actor, action, facts)) != "":
-        outcome, reason = Outcome.REFUSED, refusal
+    else:
+        outcome, reason = _outcome(actor, action, facts)
     return Prospect(
         subject_id=facts.subject_id,
         mail=facts.mail,
@@ -161,23 +160,30 @@ def _prospect(actor: Actor, action: Action, facts: AccountFacts) -> Prospect:
         reason=reason,
         structures=structures,
         roles=roles,
-        announced=str(outcome) if outcome is Outcome.REFUSED else announced,
+        announced=Outcome.REFUSED.value if outcome in UNTOUCHED else announced,
     )
 
 
-def _refusal(actor: Actor, action: Action, facts: AccountFacts) -> str:
-    """Why this would do nothing; empty when it would do something."""
+def _outcome(actor: Actor, action: Action, facts: AccountFacts) -> tuple[Outcome, str]:
+    """What an action other than a deletion would do; why, where that is nothing."""
     if action is Action.RESEND:
-        if not may(actor, Permission.SEND_LINK, facts.target):
-            return why_not(actor, facts.target)
-        if facts.signed_in:
-            return HAS_SIGNED_IN
-        return why_no_mail(actor, facts.target, locked=facts.locked, usable=facts.usable)
-    if not may(actor, Permission.LOCK_ACCOUNT, facts.target):
+        refusal = _no_mail(actor, facts)
+    elif not may(actor, Permission.LOCK_ACCOUNT, facts.target):
+        refusal = why_not(actor, facts.target)
+    elif facts.locked is (action is Action.LOCK):
+        return Outcome.ALREADY, ALREADY_LOCKED if facts.locked else NOT_LOCKED
+    else:
+        refusal = ""
+    return (Outcome.REFUSED if refusal else Outcome.DONE), refusal
+
+
+def _no_mail(actor: Actor, facts: AccountFacts) -> str:
+    """Why no invitation would be sent; empty when one would."""
+    if not may(actor, Permission.SEND_LINK, facts.target):
         return why_not(actor, facts.target)
-    if action is Action.LOCK:
-        return ALREADY_LOCKED if facts.locked else ""
-    return "" if facts.locked else NOT_LOCKED
+    if facts.signed_in:
+        return HAS_SIGNED_IN
+    return why_no_mail(actor, facts.target, locked=facts.locked, usable=facts.usable)
 
 
 def sheet(session: Session, actor: Actor, order: BulkAction) -> BulkSheet:

@@ -18,8 +18,10 @@ from directory.services.lookup import account_by_mail, account_target, any_accou
 from directory.services.own.passwords import add_link
 from directory.validity import table, why_unusable
 from idp.context import acting, origin
-from idp.errors import DirectoryError
+from idp.errors import AlreadyDone, DirectoryError
 from idp.log import logger
+from idp.mail import GIVEN_UP
+from idp.names import full_name
 from idp.purge import delete_in_chunks
 from idp.self_service import Purpose
 
@@ -32,6 +34,12 @@ KEPT = timedelta(days=30)
 """How long it is known what became of a link, so that its page says more than "unknown"."""
 STALE = timedelta(hours=12)
 """A request that waited longer (no worker ran) is dropped: nobody awaits that mail any more."""
+MOMENT = timedelta(minutes=1)
+"""How long after one *Réinitialisation mot de passe* another is the same press."""
+LATEST = 10
+"""Mails to one address, or events of one account, within a moment; there are fewer."""
+RESET_ASKED = "account.reset-asked"
+"""How the journal calls *Réinitialisation mot de passe*."""
 MOST_FAILURES = 5
 """A request that a defect kept unanswered as often is dropped: it would not be answered later."""
 
@@ -78,14 +86,45 @@ class PasswordMails:
         Raises:
             NotFound: no such account.
             NotAllowed: out of scope.
+            AlreadyDone: :meth:`just_left`.
             DirectoryError: the account may not be used now.
         """
         with self._core.db.unit_of_work() as session:
-            account = account_by_mail(session, actor, mail)
+            account = account_by_mail(session, actor, mail, lock=True)
             now = self._core.clock.now()
             require(actor, Permission.SEND_LINK, account_target(session, account, now))
             require_usable(account, now)
+            if self.just_left(session, account):
+                raise AlreadyDone(
+                    f"account {account.id} got a link a moment ago",
+                    public="Ce mail vient déjà de partir à "
+                    f"{full_name(account.given_name, account.sn)} : aucun second n'est envoyé, "
+                    "pour que le lien du premier reste valable.",
+                )
             return self._mail_link(session, account, None)
+
+    def just_left(self, session: Session, account: Account) -> bool:
+        """Whether *Réinitialisation mot de passe* mailed a link a moment ago that still opens.
+
+        Another would kill that one under the person's hand. One that was given up arrives nowhere,
+        and one that the person asked for himself ended no session: after these another may. Whoever
+        sends one has locked the account: of two presses at once one comes second.
+        """
+        since = self._core.clock.now() - MOMENT
+        open_link = select(PasswordLinkRow.purpose).where(
+            PasswordLinkRow.account_id == account.id,
+            PasswordLinkRow.ended_at.is_(None),
+            PasswordLinkRow.created_at >= since,
+        )
+        purpose = session.scalar(open_link)
+        if purpose is None:
+            return False
+        events = self._core.audit.about(account.subject_id, most=LATEST)
+        if not any(each.code == RESET_ASKED and each.at >= since for each in events):
+            return False
+        mails = self._core.mailer.about(account.mail, since=since, most=LATEST)
+        latest = next((each for each in mails if each.kind == kind_of(purpose)), None)
+        return latest is not None and latest.state not in GIVEN_UP
 
     def purge(self) -> int:
         """Delete the links that are over for :data:`KEPT`; returns how many."""
@@ -154,7 +193,7 @@ class PasswordMails:
             "hours": int(LIFETIME / timedelta(hours=1)),
             "asked": request.purpose if request else "",
         }
-        self._core.mailer.send(account.mail, f"password-{purpose.value}", parameters)
+        self._core.mailer.send(account.mail, kind_of(purpose), parameters)
         return purpose
 
     def _mail_refusal(self, session: Session, account: Account, why: str) -> None:
@@ -181,6 +220,11 @@ class PasswordMails:
             "mail": account.mail,
             "forgotten_url": self._core.settings.url("/mot-de-passe-oublie"),
         }
+
+
+def kind_of(purpose: str) -> str:
+    """What the mail with a link of this purpose is called."""
+    return f"password-{purpose}"
 
 
 def require_usable(account: Account, now: datetime) -> None:

@@ -153,7 +153,7 @@ class Bin:
             raise NotFound(
                 f"nothing of subject {subject_id!r} in the bin",
                 public="Cet utilisateur n'est plus dans la corbeille : il a été rétabli ou effacé "
-                "entre-temps, ou seul le correspondant peut le rétablir.",
+                "entre-temps, ou vous ne pouvez pas le rétablir : demandez-le au correspondant.",
             )
 
     def _restore(

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, Select, func, literal, or_, select, tuple_
+from sqlalchemy import Row, Select, and_, func, literal, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from directory.authorisation import AccountTarget, Actor, MembershipTarget, Permission, may
 from directory.people.lines import COUNTED, SIZES, Count, Page
 from directory.people.statements import count
 from directory.people.wanted import words_of
-from directory.scope import shows_state, visible_to
 from directory.services.lookup import account_targets
-from directory.services.removal.binned import BIN_PERIOD, refused
-from directory.services.removal.fates import SHARED, own, why_not
+from directory.services.removal.binned import BIN_PERIOD, lies_in_bin, refused
+from directory.services.removal.fates import DELETED_SINCE, own, why_not
 from directory.validity import ACCOUNT, MEMBERSHIP, STRUCTURE
 from idp.cursors import Cursors
 from idp.db import UtcDateTime
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 _AFTER, _BEFORE = "after", "before"
 _GONE = func.max(MEMBERSHIP.c.deleted_at)
 _DAY = timedelta(days=1)
-_LIVES = ACCOUNT.c.deleted_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,9 @@ class BinLine:
 
     ``account``: the account itself lies there; else only memberships do, or were removed before it
     went from elsewhere. ``structures``: label paths of what lies there, within the actor's scope;
-    ``refused``: those of them to which the person said no. ``days_left``: days begun until it is
-    purged. ``why``: why the actor may not restore it; empty when he may.
+    ``refused``: those of them to which the person said no. ``deleted_at``: when the last of it
+    went; ``days_left``: days begun until that is purged. ``why``: why the actor may not restore it;
+    empty when he may.
     """
 
     subject_id: str
@@ -109,10 +108,13 @@ class BinList:
         )
 
     def _wanted(self, actor: Actor, text: str, now: datetime) -> Select[Any]:
-        """One row an account: what went with it, or without it, and before."""
+        """One row an account.
+
+        ``text`` finds it by any one membership of it here, and the date is that of them all: a
+        filter changes neither its day nor its place.
+        """
         words = (MEMBERSHIP.c.search_key.contains(word, autoescape=True) for word in words_of(text))
-        # That an account is here is a state of it, which a membership unconfirmed does not show.
-        shown = or_(_LIVES, shows_state(actor))
+        found = func.count().filter(and_(true(), *words))
         return (
             select(
                 ACCOUNT.c.id,
@@ -126,8 +128,9 @@ class BinList:
             .select_from(MEMBERSHIP)
             .join(ACCOUNT, ACCOUNT.c.id == MEMBERSHIP.c.account_id)
             .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
-            .where(MEMBERSHIP.c.deleted_at > now - BIN_PERIOD, visible_to(actor), shown, *words)
+            .where(lies_in_bin(actor, now))
             .group_by(ACCOUNT.c.id)
+            .having(found > 0)
         )
 
     def _lines(
@@ -208,8 +211,8 @@ def _line(
         why = why_not(actor, target)
     elif gone is not None:
         # Removed first, then deleted elsewhere: what waits here is his to read of, no more.
-        memberships = [each for each in memberships if each.confirmed_at and each.deleted_at < gone]
-        why = SHARED
+        memberships = [each for each in memberships if each.confirmed_at is not None]
+        why = DELETED_SINCE
     else:
         oneself = not any(
             may(actor, Permission.REMOVE_MEMBERSHIP, MembershipTarget(row.id, each.path))

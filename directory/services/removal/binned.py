@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.orm import Session
 
-from directory.authorisation import AccountTarget, Actor, MembershipTarget, Permission, may
+from directory.authorisation import Actor, MembershipTarget, Permission, may
 from directory.models import Account, Membership, Structure
-from directory.scope import visible_to
+from directory.scope import shows_state, visible_to
 from directory.services.days import first_day, last_day
 from directory.services.lookup import hold_structure
-from directory.validity import MEMBERSHIP, STRUCTURE
+from directory.validity import ACCOUNT, MEMBERSHIP, STRUCTURE
 from idp.errors import AlreadyExists
 from idp.history import changes
 from idp.names import of
@@ -115,28 +115,25 @@ def restorable(
     )
 
 
-def reads_in_bin(
-    session: Session, actor: Actor, account: Account, target: AccountTarget, now: datetime
-) -> bool:
-    """Whether this actor's bin holds somebody who is in the bin with his account.
+def lies_in_bin(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Whether a membership, beside its account and its structure, lies in the bin of this actor.
 
-    By what went with it, or by what was removed from his structures before that: what the bin
-    promised to keep, nobody erases by adding the person anew. As ever, what the person never
-    confirmed shows nothing of his account. One statement, or none.
+    It went with the account, without it, or before it. That an account is in the bin is a state of
+    it, which a membership shows to nobody that its person never confirmed.
     """
-    if may(actor, Permission.SEE_ACCOUNT, target):
-        return True
-    removed = (
+    shown = or_(ACCOUNT.c.deleted_at.is_(None), shows_state(actor))
+    return and_(MEMBERSHIP.c.deleted_at > now - BIN_PERIOD, visible_to(actor), shown)
+
+
+def reads_in_bin(session: Session, actor: Actor, account: Account, now: datetime) -> bool:
+    """Whether the bin of this actor holds anything of an account; one statement."""
+    his = (
         select(MEMBERSHIP.c.id)
+        .join(ACCOUNT, ACCOUNT.c.id == MEMBERSHIP.c.account_id)
         .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
-        .where(
-            MEMBERSHIP.c.account_id == account.id,
-            MEMBERSHIP.c.deleted_at > now - BIN_PERIOD,
-            MEMBERSHIP.c.confirmed_at.is_not(None),
-            visible_to(actor),
-        )
+        .where(ACCOUNT.c.id == account.id, lies_in_bin(actor, now))
     )
-    return session.scalar(removed.limit(1)) is not None
+    return session.scalar(his.limit(1)) is not None
 
 
 def refused(core: "Core", waited: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:

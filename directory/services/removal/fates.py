@@ -46,6 +46,10 @@ SHARED = (
     "Ce compte appartient aussi à une structure que vous n'administrez pas : seul le correspondant "
     "peut le faire."
 )
+DELETED_SINCE = (
+    "Le compte de cette personne a été supprimé ensuite, et vous ne pouvez pas le rétablir : "
+    "demandez-le au correspondant."
+)
 UNCONFIRMED = (
     "Cette personne n'a pas encore confirmé son rattachement à votre structure : seul le "
     "correspondant peut le faire."

@@ -285,7 +285,7 @@ def _refuse_twin(session: Session, parent_id: int | None, label: str, *, besides
 
 
 def _new_code(actor: Actor, above: Structure, label: str, form: str) -> str:
-    """One code for what one form says; readable, with an end that no one else's has.
+    """One code for what one form says; readable, with an end that hardly any other has.
 
     No number: it would tell of others elsewhere.
     """

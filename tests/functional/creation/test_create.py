@@ -136,7 +136,7 @@ def test_who_is_no_longer_in_the_bin_is_not_offered_again(
     assert told.html.find(id="resultat") is None
 
 
-def test_what_the_correspondant_alone_may_restore_is_told_and_left_alone(
+def test_what_is_not_his_to_restore_is_told_and_left_alone(
     app: TestApp, token: str, directory: DirectoryServices
 ) -> None:
     """Of A and B, deleted with the account: step by step, by forged steps, and on one page."""
@@ -146,9 +146,9 @@ def test_what_the_correspondant_alone_may_restore_is_told_and_left_alone(
     recap = form_to(to_recap(app), 4)
     directory.bin.delete(OPERATOR, MAIL)
     refused = recap.submit(status=400)  # type: ignore[attr-defined]
-    assert "est dans la corbeille, et seul le correspondant peut le rétablir" in text(refused)
+    assert "est dans la corbeille, et vous ne pouvez pas le rétablir" in text(refused)
     page = check(app, MAIL)
-    told = f"Le compte {MAIL} (Léa NOËL) est dans la corbeille, et seul le correspondant peut le"
+    told = f"Le compte {MAIL} (Léa NOËL) est dans la corbeille, et vous ne pouvez pas le rétablir"
     assert told in text(page)
     assert "correspondantCIG@cig929394.fr" in text(page)
     assert [one for one in page.forms.values() if "subject_id" in one.fields] == []

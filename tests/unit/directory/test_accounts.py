@@ -1,17 +1,25 @@
 """Accounts, memberships and the bin."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from directory.authorisation import OPERATOR, Actor
 from directory.jobs import jobs
 from directory.services.accounts.changes import Person
 from directory.services.memberships.changes import MembershipFields
 from directory.services.rights.assignments import Grant
-from idp.errors import AlreadyExists, BadCredentials, DirectoryError, NotAllowed, NotFound
-from idp.mail import OutboxMail
+from idp.errors import (
+    AlreadyDone,
+    AlreadyExists,
+    BadCredentials,
+    DirectoryError,
+    NotAllowed,
+    NotFound,
+)
+from idp.mail import MailState, OutboxMail
 from idp.passwords import Passwords
 from idp.services import Services
 from tests.common.clock import FakeClock
@@ -91,6 +99,29 @@ def test_first_referent_learns_of_a_second_structure(world: World, referent: Act
         ("membership-added", "shared@ville.fr"),
         ("membership-added-elsewhere", "referent@ville.fr"),
     ]
+
+
+@pytest.mark.sqlite_only
+def test_a_mail_that_was_given_up_left_for_nobody(world: World, referent: Actor) -> None:
+    """A second press sends no second mail, unless the first will never arrive."""
+    world.add("new@ville.fr")
+    send = partial(world.directory.invitations.send, referent, "new@ville.fr")
+    send()
+    for state in (MailState.WAITING, MailState.SENT):
+        _set_mails(world, state)
+        with pytest.raises(AlreadyDone):
+            send()
+    for number, state in enumerate((MailState.DEAD, MailState.ABANDONED), start=2):
+        _set_mails(world, state)
+        send()
+        assert len(world.mails()) == number
+        with pytest.raises(AlreadyDone):
+            send()
+
+
+def _set_mails(world: World, state: MailState) -> None:
+    with world.core.db.unit_of_work() as session:
+        session.execute(update(OutboxMail).values(state=state))
 
 
 @pytest.mark.parametrize("by", ["operator", "referent"])

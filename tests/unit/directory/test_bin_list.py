@@ -130,6 +130,38 @@ def test_the_filter_is_the_servers_and_sizes_are_four(world: World, referent: Ac
         world.directory.bin_list.page(referent, size=1000)
 
 
+def test_a_filter_changes_nobodys_day_nor_place(
+    world: World, referent: Actor, clock: FakeClock
+) -> None:
+    """Found by what he lost before his account went, he is told of as ever, and paged by that."""
+    colleague = world.add("chef@a.fr")
+    world.directory.mandates.add(OPERATOR, "chef@a.fr", "a-rh", ("bip",))
+    world.add("two@a.fr", "a")
+    share(world, "two@a.fr", "a-rh")
+    for number in range(11):
+        world.add(f"p{number}@a.fr")
+    bin_list, days = world.directory.bin_list, timedelta(days=3)
+    world.directory.bin.delete(world.actor(colleague.subject_id), "two@a.fr")
+    for mails in (
+        ("p0@a.fr", "p1@a.fr"),
+        ("two@a.fr",),
+        [f"p{each}@a.fr" for each in range(2, 11)],
+    ):
+        clock.advance(days)
+        for mail in mails:
+            world.directory.bin.delete(referent, mail)
+    first = bin_list.page(referent, text="rh", size=10)
+    second = bin_list.page(referent, text="rh", cursor=first.after, size=10)
+    assert first.lines + second.lines == bin_list.page(referent).lines
+    line = first.lines[-1]
+    assert (line.mail, line.structures, line.days_left) == (
+        "two@a.fr",
+        ("Structure cig / Structure a",),
+        17,
+    )
+    assert bin_list.page(referent, text="rh", cursor=second.before, size=10).lines == first.lines
+
+
 def test_a_page_costs_the_same_for_two_and_for_twenty(world: World, referent: Actor) -> None:
     costs = set()
     for number in range(20):

@@ -385,7 +385,7 @@ def test_the_invitation_goes_to_who_never_signed_in(
 
 @pytest.mark.parametrize(
     ("action", "first", "second"),
-    [(Action.LOCK, Outcome.DONE, Outcome.REFUSED), (Action.UNLOCK, Outcome.REFUSED, Outcome.DONE)],
+    [(Action.LOCK, Outcome.DONE, Outcome.ALREADY), (Action.UNLOCK, Outcome.ALREADY, Outcome.DONE)],
 )
 def test_locking_foresees_what_it_would_change(
     world: World, referent: Actor, action: Action, first: Outcome, second: Outcome
@@ -397,6 +397,7 @@ def test_locking_foresees_what_it_would_change(
     assert [each.outcome for each in expected] == [first, second]
     world.directory.bulk.start(referent, public_id)
     world.directory.bulk.work()
+    assert world.directory.bulk.sheet(referent, public_id).counts == {first: 1, second: 1}
     locked = action is Action.LOCK
     assert [state(world, each)[0] for each in ids] == [locked, locked]
 

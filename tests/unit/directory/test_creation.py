@@ -123,7 +123,7 @@ def test_a_deleted_referent_is_the_correspondants(
     world.directory.bin.delete(central, MAIL)
     assert creation.check(other, MAIL).found is Found.KEPT
     assert creation.check(central, MAIL).found is Found.IN_BIN
-    with pytest.raises(AlreadyExists, match="correspondant"):
+    with pytest.raises(AlreadyExists, match="not his to restore"):
         add(creation, other, mail=MAIL, structure="b")
 
 
@@ -259,9 +259,9 @@ def test_whoever_sees_him_in_his_bin_and_may_not_restore_him_erases_nothing(
         told = creation.check(actor, MAIL)
         assert (told.found, told.name, told.places) == (Found.KEPT, "Prénom NOM", ())
         for known in (False, True):
-            with pytest.raises(AlreadyExists, match="correspondant") as refused:
+            with pytest.raises(AlreadyExists) as refused:
                 add(creation, actor, structure=structure, known=known)
-            assert "est dans la corbeille, et seul le correspondant" in refused.value.public
+            assert "vous ne pouvez pas le rétablir : demandez-le" in refused.value.public
         assert [one.mail for one in world.directory.bin_list.page(actor).lines] == [MAIL]
     assert len(world.directory.bin.restore(central, MAIL).structures) == 2
 
@@ -279,17 +279,20 @@ def test_what_was_removed_before_his_account_is_kept_and_read_too(
         world.directory.bin.delete(referent, mail)
     bin_list, before = world.directory.bin_list, world.events()
     (line,) = bin_list.page(other).lines
-    assert (line.mail, line.account, line.why) == (MAIL, False, fates.SHARED)
+    assert (line.mail, line.account, line.why) == (MAIL, False, fates.DELETED_SINCE)
     assert (line.structures, line.days_left) == (("Structure cig / Structure b",), 18)
-    assert [(one.mail, one.account) for one in bin_list.page(referent).lines] == [
-        *((new, True), (MAIL, True)),
+    assert [(one.mail, one.account, one.why) for one in bin_list.page(referent).lines] == [
+        *((new, True, ""), (MAIL, True, "")),
     ]
     told = creation.check(other, MAIL)
     assert (told.found, told.name, told.places) == (Found.KEPT, "Prénom NOM", ())
-    with pytest.raises(AlreadyExists, match="correspondant"):
+    with pytest.raises(AlreadyExists) as refused:
         add(creation, other, structure="b")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as late:
         world.directory.bin.restore_subject(other, line.subject_id)
+    for said in (line.why, refused.value.public, late.value.public):
+        assert "demandez-le au correspondant" in said
+        assert "seul" not in said, "the référent of A restores it"
     assert creation.check(other, new).found is Found.NOBODY, "never confirmed: nothing is told"
     assert set(world.events()) - set(before) == {"account.address-checked"}
     assert world.directory.bin.restore(OPERATOR, MAIL).left == line.structures

@@ -369,6 +369,8 @@ def test_reset_mails_a_link_and_ends_sessions(
         assert save(world, referent, subject_id, reset=True)
         assert world.mails()[-1] == ("password-first-visit", mail)
         assert world.ended == [(subject_id, None, "password-reset")]
+        with pytest.raises(AlreadyDone):
+            save(world, referent, subject_id, reset=True)
     world.directory.accounts.lock(OPERATOR, LEA)
     before = world.mails()
     with pytest.raises(DirectoryError, match="locked"):

@@ -10,7 +10,7 @@ from directory import picture_maker, pictures
 from directory.picture_maker import OUTSIDE, TOO_MANY_PIXELS, TOO_SMALL, UNREADABLE, Refused, make
 from directory.pictures import square_photo
 from idp.errors import Busy, DirectoryError
-from idp.self_service import Square
+from idp.self_service import PHOTO_TOO_LARGE, Square
 from tests.common.photos import bomb, encoded, halves, image, opened
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -169,7 +169,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(upload: bytes) -> None:
 
 def test_each_refusal_says_what_to_do() -> None:
     assert refusal(b"") == pictures.NO_FILE
-    assert refusal(b"\xff" * (pictures.MAX_BYTES + 1)) == pictures.TOO_LARGE
+    assert refusal(b"\xff" * (pictures.MAX_BYTES + 1)) == PHOTO_TOO_LARGE
     assert "20 millions" in refusal(bomb())
     assert "32 pixels" in refusal(image((400, picture_maker.LEAST - 1)))
     assert "cadre" in refusal(image(), Square(0, 0, 301))
