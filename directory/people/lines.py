@@ -17,7 +17,7 @@ COUNTED = 1_000
 """Up to here counts are exact: counting further would cost more than the page itself."""
 
 COUNTED_FOUND = 500
-"""The same of what is searched for: each is looked at, where others are told by an index."""
+"""The same of what words find: each is looked at, where others are told by an index."""
 
 FEWEST_LETTERS = 3
 """Of a search for candidates."""

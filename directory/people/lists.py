@@ -228,7 +228,7 @@ def _judge_lines(counted: int, numbers: Numbers) -> Count:
 
 
 def _counted(wanted: Wanted) -> int:
-    return COUNTED_FOUND if wanted.is_search else COUNTED
+    return COUNTED_FOUND if wanted.words else COUNTED
 
 
 def _people(

@@ -41,8 +41,10 @@ STRETCH = {"words": 10_000, "others": 30_000, "sqlite": 3_000}
 What words find is soon gathered where it is rare, and SQLite reads a stretch to its end.
 """
 
-SPARE = 8
-"""For each line of a page so many are found along the search keys: many may bear one name."""
+SPARE = (3, 16)
+"""For each line of a page so many are found along the search keys; the more where one name is that
+of many.
+"""
 
 _FORWARDS, _BACKWARDS = "after", "before"
 
@@ -281,18 +283,19 @@ class Pager:
         """The first rows of many, if search keys lead to them and nobody can stand between them."""
         if not listing.along_search_keys:
             return None
-
-        wanted, role_id, enough = listing.wanted, listing.role_id, SPARE * most
+        wanted, role_id = listing.wanted, listing.role_id
         found = bool(wanted.words) and not listing.by_role
-        kind = "sqlite" if self._core.db.is_sqlite else "words" if found else "others"
-        along = nearest.along(wanted, role_id, order, key, stretch=STRETCH[kind], most=enough)
-        rows = self._named(listing, along, order, key, most, now)
+        stretch = STRETCH["sqlite" if self._core.db.is_sqlite else "words" if found else "others"]
+        rows: Sequence[Row[Any]] = ()
+        for spare in SPARE:
+            along = nearest.along(wanted, role_id, order, key, stretch=stretch, most=spare * most)
+            rows = self._named(listing, along, order, key, most, now)
+            if len(rows) < most or _is_whole(listing, order, rows):
+                break
         if len(rows) < most and wanted.words:
-            every = nearest.among(listing.memberships(), order, key, enough)
-            rows = self._named(listing, every, order, key, most, now)
-        if len(rows) < most:
-            return None
-        return rows if nearest.is_whole(_key_of(listing, rows[-1]), order, rows[0].edge) else None
+            among = nearest.among(listing.memberships(), order, key, SPARE[-1] * most)
+            rows = self._named(listing, among, order, key, most, now)
+        return rows if len(rows) == most and _is_whole(listing, order, rows) else None
 
     def _named(
         self, listing: Listing, these: CTE, order: Order, key: _Key | None, most: int, now: datetime
@@ -380,6 +383,10 @@ class Pager:
         bucket, row = found
         key = [*([bucket] if listing.bucketed else ()), *_key_of(listing, row)]
         return self._cursors.seal([way, first, *key], listing.name)
+
+
+def _is_whole(listing: Listing, order: Order, rows: Sequence[Row[Any]]) -> bool:
+    return nearest.is_whole(_key_of(listing, rows[-1]), order, rows[0].edge)
 
 
 def _key_of(listing: Listing, row: Row[Any]) -> _Key:

@@ -87,11 +87,6 @@ class Wanted:
         return self.of_any_account and self.state is None and not self.identifier
 
     @property
-    def is_search(self) -> bool:
-        """Whether anything is asked of the people, not only where they are and what they hold."""
-        return bool(self.words) or not self.told_by_search_key
-
-    @property
     def by_name(self) -> bool:
         """Whether people are looked for by their names, and by no words besides."""
         return bool(self.sn or self.given_name) and not self.words

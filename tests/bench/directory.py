@@ -41,12 +41,7 @@ FILLED = "filled"
 WARM = 15
 TIMES = 40
 SQLITE = (5_000, 50_000)
-TUNED = {
-    "shared_buffers": "1GB",
-    "max_wal_size": "8GB",
-    "max_parallel_workers_per_gather": "0",
-    "autovacuum": "off",  # one at the wrong moment keeps VACUUM from marking what all may see
-}
+TUNED = {"shared_buffers": "1GB", "max_wal_size": "8GB", "max_parallel_workers_per_gather": "0"}
 
 
 def main() -> int:

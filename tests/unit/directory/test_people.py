@@ -40,7 +40,7 @@ def much(monkeypatch: pytest.MonkeyPatch) -> None:
     for counted in ("COUNTED", "COUNTED_FOUND"):
         monkeypatch.setattr(lists, counted, 10)
     near, stretch = dict.fromkeys(pages.NEAR, 2), dict.fromkeys(pages.STRETCH, 30)
-    for name, size in (("STRETCH", stretch), ("NEAR", near), ("SPARE", 1)):
+    for name, size in (("STRETCH", stretch), ("NEAR", near), ("SPARE", (1, 2))):
         monkeypatch.setattr(pages, name, size)
 
 

@@ -46,7 +46,7 @@ def bounded(counted: int, stretch: int) -> Iterator[None]:
     """As if what is much began here: the ways of large directories are tried on small ones."""
     near = dict.fromkeys(people_pages.NEAR, stretch)
     along = dict.fromkeys(people_pages.STRETCH, 4 * stretch)
-    sizes = {"NEAR": near, "STRETCH": along, "SPARE": 1}
+    sizes = {"NEAR": near, "STRETCH": along, "SPARE": (1, 2)}
     most = {"COUNTED": counted, "COUNTED_FOUND": counted}
     with patch.multiple(service, **most), patch.multiple(people_pages, **sizes):
         yield
