@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bs4 import BeautifulSoup
 from webtest import Form, TestResponse
 
 from directory.authorisation import OPERATOR
@@ -55,12 +56,17 @@ class Scene(aia_scene.Scene):
 
 
 def text_of(page: TestResponse) -> str:
-    """What a person reads on a page, a space between its parts; a word that may break is one."""
-    html = page.html
+    """What a person reads on a page, a space between its parts."""
+    return " ".join(whole_words(page).get_text(" ").split())
+
+
+def whole_words(page: TestResponse) -> BeautifulSoup:
+    """The page, each word that may break in one."""
+    html: BeautifulSoup = page.html
     for mark in html.select("wbr"):
         mark.decompose()
     html.smooth()
-    return " ".join(html.get_text(" ").split())
+    return html
 
 
 def form_of(page: TestResponse) -> Form:

@@ -154,6 +154,7 @@ def test_what_was_so_already_needs_nobodys_help_however_many(
 ) -> None:
     """More of them than the page names: none of those is a refusal that somebody could lift."""
     monkeypatch.setattr("directory.services.bulk.sheets.SHOWN", 1)
+    monkeypatch.setattr("directory.services.bulk.orders.LOCK_SECONDS", 60)
     scene.add("zoe", "Zola", "Zoé")
     for who in ("lea", "noe"):
         scene.directory.accounts.lock(OPERATOR, f"{who}@demo.example")
