@@ -44,11 +44,21 @@ def refusal_path(scene: Scene) -> str:
     return found[0]
 
 
+def test_no_mail_is_promised_where_none_is_sent(scene: Scene) -> None:
+    scene.directory.accounts.lock(OPERATOR, LEA)
+    form = form_of(scene.get(LEA, "/adresse"))
+    form["adresse"] = "lea.martin@demo.example"
+    shown = text_of(form.submit().follow())
+    assert "est maintenant lea.martin@demo.example. Son compte ne peut pas servir" in shown
+    assert "l'y attend" not in shown
+    assert scene.mails() == [("address-changed", LEA)]
+
+
 def test_an_address_is_changed_and_refused(scene: Scene) -> None:
     form = form_of(scene.get(LEA, "/adresse"))
     form["adresse"] = "lea.martin@demo.example"
     shown = form.submit().follow()
-    assert "est maintenant lea.martin@demo.example" in text_of(shown)
+    assert "est maintenant lea.martin@demo.example. Un mail l'y attend." in text_of(shown)
     assert "C'était déjà fait." in text_of(form.submit(status=303).follow())
     assert scene.mails() == [
         ("address-changed", LEA),

@@ -5,6 +5,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services.accounts.address_change import AddressChanges, AddressPlan, GenericAddress
+from directory.states import ACTIVE
 from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, StaleEdit
 from idp.identity import known_by_address
 from idp.names import of
@@ -29,6 +30,12 @@ def ask(request: Request) -> Response:
     """The form, with what will happen."""
     plan = _plan(request)
     return _page(request, plan, _form(request, plan))
+
+
+NO_MAIL = (
+    "Son compte ne peut pas servir en ce moment : aucun mail n'y est envoyé. Ensuite, choisissez "
+    "« Renvoyer le mail » ou « Réinitialisation mot de passe »."
+)
 
 
 def change(request: Request) -> Response:
@@ -65,7 +72,8 @@ def _change(request: Request, plan: AddressPlan, values: Values) -> Response:
         raise FormRefused(error.public, field="adresse") from error
     except DirectoryError as error:
         raise FormRefused.because(error) from error
-    toast(request, f"L'adresse {of(name_of(sheet))} est maintenant {new}. Un mail l'y attend.")
+    mail = "Un mail l'y attend." if sheet.state == ACTIVE else NO_MAIL
+    toast(request, f"L'adresse {of(name_of(sheet))} est maintenant {new}. {mail}")
     return see_other(request, path=path_of(request, sheet))
 
 

@@ -2,7 +2,7 @@
 
 Memberships, roles, NameIDs, photo and history stay; the password, the sessions and the links go.
 The new address gets a first-visit mail. The old one is told, may refuse it for a week, and is
-nobody else's meanwhile.
+nobody else's meanwhile. Memberships elsewhere that the person has not confirmed go.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from directory.authorisation import Actor, Permission, require
-from directory.models import Account, AddressChange, Application, ApplicationEntity
+from directory.authorisation import Actor, Permission, may, require
+from directory.models import Account, AddressChange, Application, ApplicationEntity, Membership
 from directory.search import mail_key
 from directory.services.accounts.creation import Creation
 from directory.services.accounts.password import end_links
@@ -28,7 +28,9 @@ from directory.services.lookup import (
     account_target,
     any_account_by_mail,
     may_know,
+    membership_target,
 )
+from directory.services.memberships.changes import withdraw
 from directory.services.own.password_mails import PasswordMails
 from directory.services.texts import clean_mail, generic_warning, is_generic, require_deliverable
 from directory.validity import ADDRESS_CHANGE, why_unusable
@@ -114,6 +116,7 @@ class AddressChanges:
             old = account.mail
             token = self._remember(session, account)
             self._replace(session, account, new)
+            self._withdraw_offers(session, actor, account)
             if actor.everywhere:
                 settle(session, account, now)
             self._tell(actor, account, old, token)
@@ -181,6 +184,20 @@ class AddressChanges:
             parameters={"before": before, "after": new, "generic": is_generic(new)},
         )
         self._core.sessions.end(account.subject_id, reason="address-changed")
+
+    def _withdraw_offers(self, session: Session, actor: Actor, account: Account) -> None:
+        """What others offered to the old address is not for whoever opens the new one to accept.
+
+        It lies in their bin: they restore it if they mean the new address too.
+        """
+        waiting = select(Membership).where(
+            Membership.account_id == account.id,
+            Membership.deleted_at.is_(None),
+            Membership.confirmed_at.is_(None),
+        )
+        for membership in session.scalars(waiting.with_for_update()):
+            if not may(actor, Permission.EDIT_MEMBERSHIP, membership_target(membership)):
+                withdraw(self._core, membership)
 
     def _tell(self, actor: Actor, account: Account, old: str, token: str) -> None:
         self._core.mailer.send(

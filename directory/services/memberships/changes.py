@@ -104,6 +104,12 @@ def refuse(core: "Core", membership: Membership) -> None:
     record(core, "membership.refused", membership)
 
 
+def withdraw(core: "Core", membership: Membership) -> None:
+    """Into the bin before its person answered. The caller has asked the decider."""
+    membership.deleted_at = core.clock.now()
+    record(core, "membership.removed", membership)
+
+
 def suspend(core: "Core", session: Session, membership: Membership) -> None:
     """Suspend it, unless it is. The caller has asked the decider."""
     if membership.suspended:

@@ -22,7 +22,9 @@ from directory.services.accounts.creation import Creation, Found
 from directory.services.accounts.edits import Edits
 from directory.services.accounts.photos import Photos
 from directory.services.accounts.sheets import Sheets
+from directory.services.memberships.confirmations import Confirmations
 from directory.services.own.record import Record
+from directory.services.removal.bin_list import BinList
 from directory.services.rights.assignments import Grant
 from idp.errors import (
     AlreadyExists,
@@ -152,6 +154,34 @@ def test_who_may(world: World, referent: Actor, central: Actor, lea: str) -> Non
         ((shared, "shared@ville.fr"), (second, "second@ville.fr"), (lea, OLD))
     ):
         change(world, central, subject_id, f"new{number}@ville.fr", mail)
+
+
+def test_what_others_offered_to_the_old_address_is_not_the_new_ones(
+    world: World, referent: Actor, central: Actor, lea: str
+) -> None:
+    """Else a référent took the roles of another town's invitation for an address of his own."""
+    chief = world.add("chief@ville.fr", "b").subject_id
+    world.directory.mandates.add(OPERATOR, "chief@ville.fr", "b", ("bip",))
+    world.add(OLD, "b", world.actor(chief))
+    world.add(OLD, "a", referent)
+    world.directory.assignments.assign(OPERATOR, Grant(OLD, "b", "bip", "r1"), no_mail=True)
+    waiting = Confirmations(world.core).waiting
+
+    def where() -> list[str]:
+        return [each.structure_label for each in waiting(lea)]
+
+    offered = where()
+    assert offered
+    change(world, central, lea, "lea@ville.fr")
+    assert where() == offered, "whoever reaches both meant both"
+    change(world, referent, lea, shown="lea@ville.fr")
+    (kept,) = where()
+    sheet = Sheets(world.core).read(OPERATOR, lea).sheet
+    assert {each.structure for each in sheet.memberships} == {"a", "a-rh"}
+    assert world.events().count("membership.removed") == 1
+    binned = BinList(world.core).page(OPERATOR).lines
+    assert [line.subject_id for line in binned] == [lea]
+    assert kept in offered
 
 
 def test_the_screen_knows_which_applications_he_has(
