@@ -24,6 +24,7 @@ from directory.models.structures import Structure
 from directory.search import search_key
 
 LONGEST_NAME_KEY = 100
+LONGEST_SEARCH_KEY = 500
 MOST_BYTES = 1200
 """Of an account's: with a structure's 800 and an identifier's 400 it fits a row of an index."""
 
@@ -58,7 +59,7 @@ def fold(account: Account) -> None:
     account.sn_key = search_key(account.sn)[:LONGEST_NAME_KEY]
     account.given_name_key = search_key(account.given_name)[:LONGEST_NAME_KEY]
     key = END_OF_NAME.join((account.sn_key, account.given_name_key, search_key(account.mail)))
-    account.search_key = key.encode()[:MOST_BYTES].decode(errors="ignore")
+    account.search_key = key[:LONGEST_SEARCH_KEY].encode()[:MOST_BYTES].decode(errors="ignore")
 
 
 def _fold_account(mapper: Mapper[Any], connection: Connection, account: Account) -> None:
