@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idp.db import Base, Database
 from idp.errors import ConfigurationError
 
-SCHEMA = "0017"
+SCHEMA = "0018"
 """The newest revision of ``idp/migrations``, which a server knows without loading Alembic."""
 
 _SCHEMA = text("SELECT version_num FROM alembic_version")

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from directory.models.keys import folded
 from directory.models.people import Account, Membership
 from directory.models.structures import Structure
 from idp.db import Base
@@ -67,8 +68,10 @@ class Role(Base):
 class Assignment(Base):
     """A membership holds a role, granted by whom and when, optionally from / until.
 
-    ``structure_id`` repeats the membership's, so that one index tells who holds a role in some
-    structures; the foreign key keeps it true when a membership moves.
+    ``structure_id`` and ``search_key`` repeat the membership's, so that one index tells who holds a
+    role in some structures, and another who of them is found by words, in the order of their names.
+    The foreign key keeps the one true when a membership moves; only
+    :mod:`directory.models.search_keys` writes the other.
     """
 
     __tablename__ = "assignment"
@@ -81,6 +84,13 @@ class Assignment(Base):
             onupdate="CASCADE",
         ),
         Index("ix_assignment_role_id", "role_id", "structure_id", "membership_id"),
+        Index(
+            "ix_assignment_role_id_search_key",
+            "role_id",
+            "search_key",
+            "structure_id",
+            "membership_id",
+        ),
         CheckConstraint(
             "valid_until IS NULL OR valid_from IS NULL OR valid_until > valid_from",
             name="validity",
@@ -90,6 +100,7 @@ class Assignment(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     membership_id: Mapped[int]
     structure_id: Mapped[int]
+    search_key: Mapped[str] = mapped_column(folded(1000), server_default=text("''"))
     role_id: Mapped[int] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"))
     granted_by: Mapped[str] = mapped_column(String(120))
     granted_at: Mapped[datetime]

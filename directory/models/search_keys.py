@@ -1,8 +1,9 @@
 """Keeps the folded columns true, whichever service writes: events of the ORM, at every flush.
 
 An account's and a structure's keys are folded from their names; a membership's joins both with its
-own identifier, so a change of name is carried to the memberships in the same transaction. Whoever
-writes these tables without the ORM (a generator, a migration) fills the keys himself.
+own identifier, and an assignment's repeats its membership's, so a change of name is carried to both
+in the same transaction. Whoever writes these tables without the ORM (a generator, a migration)
+fills the keys himself.
 """
 
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapper
 
 from directory.models.people import Account, Membership
+from directory.models.rights import Assignment
 from directory.models.structures import Structure
 from directory.search import search_key
 
@@ -30,6 +32,9 @@ MOST_BYTES = 1200
 
 LONGEST_PATH_KEY = 400
 LONGEST_IDENTIFIER_KEY = 100
+
+_JOINED = ("account_id", "structure_id", "identifier_key")
+"""What a membership's search key is made of, besides names."""
 
 END_OF_NAME = "\t"
 """Behind a name and a first name in a search key: it sorts before all that folded texts hold."""
@@ -47,6 +52,11 @@ def joined_key(
         .where(Account.id == account_id)
         .scalar_subquery()
     )
+
+
+def _repeated_key(membership_id: SQLColumnExpression[int]) -> ColumnElement[str]:
+    """An assignment's search key, as SQL."""
+    return select(Membership.search_key).where(Membership.id == membership_id).scalar_subquery()
 
 
 def _changed(target: object, *names: str) -> bool:
@@ -77,7 +87,7 @@ def _fold_membership(mapper: Mapper[Any], connection: Connection, membership: Me
     membership.identifier_key = search_key(membership.application_identifier or "")[
         :LONGEST_IDENTIFIER_KEY
     ]
-    if _changed(membership, "account_id", "structure_id", "identifier_key"):
+    if _changed(membership, *_JOINED):
         # An expression is what the ORM takes in place of a value; its type does not say so.
         membership.search_key = joined_key(
             literal(membership.account_id),
@@ -96,6 +106,25 @@ def _carry(connection: Connection, of_these: ColumnElement[bool]) -> None:
     connection.execute(rows.with_for_update(key_share=True))
     key = joined_key(Membership.account_id, Membership.structure_id, Membership.identifier_key)
     connection.execute(update(Membership).where(of_these).values(search_key=key))
+    _repeat(connection, of_these)
+
+
+def _repeat(connection: Connection, of_these: ColumnElement[bool]) -> None:
+    """Write the keys of what these memberships hold."""
+    held = Assignment.membership_id.in_(select(Membership.id).where(of_these))
+    key = _repeated_key(Assignment.membership_id)
+    connection.execute(update(Assignment).where(held).values(search_key=key))
+
+
+def _fold_assignment(mapper: Mapper[Any], connection: Connection, given: Assignment) -> None:
+    del mapper, connection
+    given.search_key = _repeated_key(literal(given.membership_id))
+
+
+def _carry_membership(mapper: Mapper[Any], connection: Connection, membership: Membership) -> None:
+    del mapper
+    if _changed(membership, *_JOINED):
+        _repeat(connection, Membership.id == membership.id)
 
 
 def _carry_account(mapper: Mapper[Any], connection: Connection, account: Account) -> None:
@@ -120,5 +149,7 @@ for _model, _fold in (
 ):
     event.listen(_model, "before_insert", _fold)
     event.listen(_model, "before_update", _fold)
+event.listen(Assignment, "before_insert", _fold_assignment)
 event.listen(Account, "after_update", _carry_account)
+event.listen(Membership, "after_update", _carry_membership)
 event.listen(Structure, "after_update", _carry_structure)

@@ -16,8 +16,11 @@ SIZES = (10, 20, 50, 100)
 COUNTED = 1_000
 """Up to here counts are exact: counting further would cost more than the page itself."""
 
-COUNTED_FOUND = 500
-"""The same of what words find: each is looked at, where others are told by an index."""
+COUNTED_FOUND = 300
+"""The same of what is searched for: each is looked at, where others are told by an index."""
+
+COUNTED_NAMED = 3_000
+"""The same of those whom name and first name find: two indexes tell them at once."""
 
 FEWEST_LETTERS = 3
 """Of a search for candidates."""

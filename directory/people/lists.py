@@ -16,6 +16,7 @@ from directory.people.columns import ACCOUNT_COLUMNS, GRANT_COLUMNS, LINE_COLUMN
 from directory.people.lines import (
     COUNTED,
     COUNTED_FOUND,
+    COUNTED_NAMED,
     FEWEST_LETTERS,
     CandidateLine,
     Count,
@@ -227,8 +228,10 @@ def _judge_lines(counted: int, numbers: Numbers) -> Count:
     return Count(min(numbers.found, counted), exact=numbers.whole and numbers.found <= counted)
 
 
-def _counted(wanted: Wanted) -> int:
-    return COUNTED_FOUND if wanted.words else COUNTED
+def _counted(wanted: Wanted, held_role: int | None = None) -> int:
+    if wanted.by_both_names:
+        return COUNTED_NAMED
+    return COUNTED_FOUND if held_role is not None or wanted.is_search else COUNTED
 
 
 def _people(
@@ -267,7 +270,7 @@ def _listing(
         columns=columns,
         wanted=wanted,
         order=Order.of(sort, descending=descending, lines=True),
-        counted=_counted(wanted),
+        counted=_counted(wanted, held_role),
         role_id=held_role,
         bucketed=sort is Sort.LAST,
     )

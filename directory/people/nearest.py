@@ -1,7 +1,8 @@
 """The first of many in the order of their names, found along the search keys of the memberships.
 
-Their index leads through a list by name, and tells by itself whom words find, and where. Those of
-one name are sorted by what settles ties; the ``edge`` tells whether one of them was not looked at.
+Their index leads through a list by name, and tells by itself whom words find, and where; so does
+that of the assignments, which repeat the keys, among those that hold a role. Those of one name are
+sorted by what settles ties; the ``edge`` tells whether one of them was not looked at.
 """
 
 from collections.abc import Sequence
@@ -33,18 +34,37 @@ def along(
 
     A part of the statement and not a bound on it: who is wanted may stand at the very end.
     """
-    every = select(MEMBERSHIP).where(MEMBERSHIP.c.deleted_at.is_(None), *_behind(key, order))
-    near = _sorted(every, MEMBERSHIP.c.search_key, order).limit(stretch).subquery("near")
-    source: FromClause = near
     if role_id is not None:
-        holds = and_(ASSIGNMENT.c.membership_id == near.c.id, ASSIGNMENT.c.role_id == role_id)
-        source = source.join(ASSIGNMENT, holds)
-    if wanted.within.by_structure:
-        source = source.join(STRUCTURE, STRUCTURE.c.id == near.c.structure_id)
+        return _along_role(wanted, role_id, order, key, stretch=stretch, most=most)
+    column = MEMBERSHIP.c.search_key
+    every = select(MEMBERSHIP).where(
+        MEMBERSHIP.c.deleted_at.is_(None), *_behind(column, order, key)
+    )
+    near = _sorted(every, column, order).limit(stretch).subquery("near")
     those = (
         select(near.c.id, near.c.account_id, near.c.structure_id, near.c.search_key)
-        .select_from(source)
+        .select_from(_in_structures(near, wanted))
         .where(*wanted.of_live(near), *wanted.within.conditions(near))
+    )
+    return _first(those, near.c.search_key, order, most)
+
+
+def _along_role(
+    wanted: Wanted, role_id: int, order: Order, key: _Key | None, *, stretch: int, most: int
+) -> CTE:
+    """The same of those that hold a role and are found by the words."""
+    column = ASSIGNMENT.c.search_key
+    every = select(ASSIGNMENT).where(
+        ASSIGNMENT.c.role_id == role_id,
+        *wanted.of_live(MEMBERSHIP, ASSIGNMENT),
+        *_behind(column, order, key),
+    )
+    near = _sorted(every, column, order).limit(stretch).subquery("near")
+    live = and_(MEMBERSHIP.c.id == near.c.membership_id, MEMBERSHIP.c.deleted_at.is_(None))
+    those = (
+        select(MEMBERSHIP.c.id, MEMBERSHIP.c.account_id, near.c.structure_id, near.c.search_key)
+        .select_from(_in_structures(near.join(MEMBERSHIP, live), wanted))
+        .where(*wanted.within.conditions(near))
     )
     return _first(those, near.c.search_key, order, most)
 
@@ -52,7 +72,7 @@ def along(
 def among(memberships: Select[Any], order: Order, key: _Key | None, most: int) -> CTE:
     """The first of all these, of which so many may be behind the key."""
     column = MEMBERSHIP.c.search_key
-    every = memberships.add_columns(column).where(*_behind(key, order))
+    every = memberships.add_columns(column).where(*_behind(column, order, key))
     found = every.cte("among").prefix_with("MATERIALIZED", dialect="postgresql")
     return _first(select(found), found.c.search_key, order, most)
 
@@ -69,9 +89,17 @@ def is_whole(last: _Key, order: Order, edge: str) -> bool:
     return edge < first_key(last) if order.descending else end_of_keys(last) <= edge
 
 
-def _behind(key: _Key | None, order: Order) -> list[ColumnElement[bool]]:
+def _in_structures(memberships: FromClause, wanted: Wanted) -> FromClause:
+    """Joined with their structures where the conditions ask those."""
+    if not wanted.within.by_structure:
+        return memberships
+    return memberships.join(STRUCTURE, STRUCTURE.c.id == memberships.c.structure_id)
+
+
+def _behind(
+    column: ColumnElement[str], order: Order, key: _Key | None
+) -> list[ColumnElement[bool]]:
     """Behind these names, or of them."""
-    column = MEMBERSHIP.c.search_key
     if key is None:
         return []
     return [column < end_of_keys(key) if order.descending else column >= first_key(key)]

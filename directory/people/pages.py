@@ -35,16 +35,20 @@ By what is asked of each: for words or a role something is read of each, so they
 both are gathered at a higher price than all with words, so they are looked for among more.
 """
 
-STRETCH = {"words": 10_000, "others": 30_000, "sqlite": 3_000}
-"""Search keys among which the first of many are looked for.
+STRETCHES = {
+    "role": ((3, 500), (16, 5_000)),
+    "words": ((16, 3_000),),
+    "others": ((3, 7_500), (16, 30_000)),
+    "sqlite": ((16, 3_000),),
+}
+"""Search keys among which the first of many are looked for, one stretch after the other.
 
-What words find is soon gathered where it is rare, and SQLite reads a stretch to its end.
+Of each so many are found for each line of the page: the more where one name is that of many. What
+words find is soon gathered where it is rare, and SQLite reads a stretch to its end.
 """
 
-SPARE = (3, 16)
-"""For each line of a page so many are found along the search keys; the more where one name is that
-of many.
-"""
+_MOST_NAMESAKES = 16
+"""For each line of the page so many are gathered."""
 
 _FORWARDS, _BACKWARDS = "after", "before"
 
@@ -284,18 +288,23 @@ class Pager:
         if not listing.along_search_keys:
             return None
         wanted, role_id = listing.wanted, listing.role_id
-        found = bool(wanted.words) and not listing.by_role
-        stretch = STRETCH["sqlite" if self._core.db.is_sqlite else "words" if found else "others"]
-        rows: Sequence[Row[Any]] = ()
-        for spare in SPARE:
+        for spare, stretch in STRETCHES[self._stretches(listing)]:
             along = nearest.along(wanted, role_id, order, key, stretch=stretch, most=spare * most)
             rows = self._named(listing, along, order, key, most, now)
-            if len(rows) < most or _is_whole(listing, order, rows):
-                break
-        if len(rows) < most and wanted.words:
-            among = nearest.among(listing.memberships(), order, key, SPARE[-1] * most)
-            rows = self._named(listing, among, order, key, most, now)
+            if len(rows) == most and _is_whole(listing, order, rows):
+                return rows
+        if not wanted.words and role_id is None:
+            return None
+        among = nearest.among(listing.memberships(), order, key, _MOST_NAMESAKES * most)
+        rows = self._named(listing, among, order, key, most, now)
         return rows if len(rows) == most and _is_whole(listing, order, rows) else None
+
+    def _stretches(self, listing: Listing) -> str:
+        if listing.role_id is not None:
+            return "role"
+        if self._core.db.is_sqlite:
+            return "sqlite"
+        return "words" if listing.wanted.words and not listing.by_role else "others"
 
     def _named(
         self, listing: Listing, these: CTE, order: Order, key: _Key | None, most: int, now: datetime

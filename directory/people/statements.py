@@ -25,7 +25,6 @@ from sqlalchemy import (
 
 from directory.people.order import LINE, Order
 from directory.people.wanted import UNSEEN, Wanted
-from directory.people.within import Within
 from directory.scope import shows_state
 from directory.validity import ACCOUNT, ASSIGNMENT, MEMBERSHIP, PHOTO, STRUCTURE
 
@@ -68,14 +67,15 @@ def lines(
 ) -> Select[Any]:
     """The wanted memberships; with a role those that hold it, joined with how they do.
 
-    Their structures are joined for columns of theirs; without, where the conditions need them.
+    Words are looked for in what holds the role, whose index tells. Structures are joined for
+    columns of theirs; without, where the conditions need them.
     """
     source = account.join(MEMBERSHIP, MEMBERSHIP.c.account_id == account.c.id)
     if with_structure or wanted.within.by_structure:
         source = source.join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
     seen = [_is_seen_at(wanted, account)] if wanted.beyond else wanted.of_line()
-    found = select(*columns).where(*wanted.of_account(account), *seen, *wanted.of_membership())
-    return _placed(found, source, wanted.within, role_id)
+    found = select(*columns).where(*wanted.of_account(account), *seen)
+    return _placed(found, source, wanted, role_id)
 
 
 def memberships(wanted: Wanted, role_id: int | None = None) -> Select[Any]:
@@ -86,21 +86,23 @@ def memberships(wanted: Wanted, role_id: int | None = None) -> Select[Any]:
     columns = (MEMBERSHIP.c.id, MEMBERSHIP.c.account_id, MEMBERSHIP.c.structure_id)
     if not wanted.of_any_account:
         return lines(wanted, columns, role_id, with_structure=False)
-    found = select(*columns).where(*wanted.of_line(), *wanted.of_membership())
-    return _placed(found, _membership(wanted), wanted.within, role_id, leads=True)
+    found = select(*columns).where(*wanted.of_line())
+    return _placed(found, _membership(wanted), wanted, role_id, leads=True)
 
 
 def _placed(
     found: Select[Any],
     source: FromClause,
-    within: Within,
+    wanted: Wanted,
     role_id: int | None,
     *,
     leads: bool = False,
 ) -> Select[Any]:
-    """From this source, where the memberships lie within, and hold the role."""
+    """From this source, where the memberships are wanted, and hold the role."""
     place = MEMBERSHIP if role_id is None else ASSIGNMENT
-    return found.where(*within.conditions(place, leads=leads)).select_from(_held(source, role_id))
+    within = wanted.within.conditions(place, leads=leads)
+    found = found.where(*wanted.of_membership(searched=place), *within)
+    return found.select_from(_held(source, role_id))
 
 
 def people_whole(

@@ -87,6 +87,18 @@ class Wanted:
         return self.of_any_account and self.state is None and not self.identifier
 
     @property
+    def by_both_names(self) -> bool:
+        """Whether indexes of name and first name tell together who is wanted."""
+        both = _is_indexed(_folded(self.sn)) and _is_indexed(_folded(self.given_name))
+        return both and self.by_name
+
+    @property
+    def is_search(self) -> bool:
+        """Whether more is asked than where people are, or in which state."""
+        asked = self.words or self.sn or self.given_name or self.mail or self.identifier
+        return bool(asked) or self.role_ids is not None
+
+    @property
     def by_name(self) -> bool:
         """Whether people are looked for by their names, and by no words besides."""
         return bool(self.sn or self.given_name) and not self.words
@@ -108,17 +120,25 @@ class Wanted:
             found.append(_in_bucket(account, self.bucket))
         return found
 
-    def of_membership(self, membership: FromClause = MEMBERSHIP) -> list[ColumnElement[bool]]:
-        """Conditions on the membership, but for where it lies and what it shows."""
-        return [membership.c.deleted_at.is_(None), *self.of_live(membership)]
+    def of_membership(
+        self, membership: FromClause = MEMBERSHIP, searched: FromClause | None = None
+    ) -> list[ColumnElement[bool]]:
+        """Conditions on the membership, but for where it lies and what it shows.
 
-    def of_live(self, membership: FromClause = MEMBERSHIP) -> list[ColumnElement[bool]]:
+        ``searched``: what repeats its search key, to be asked in its place.
+        """
+        return [membership.c.deleted_at.is_(None), *self.of_live(membership, searched)]
+
+    def of_live(
+        self, membership: FromClause = MEMBERSHIP, searched: FromClause | None = None
+    ) -> list[ColumnElement[bool]]:
         """The same of one that is not in the bin."""
+        key = (membership if searched is None else searched).c.search_key
         found: list[ColumnElement[bool]] = []
         identifier = _folded(self.identifier)
         # The index of trigrams is one of all that is searched for.
         words = (*self.words, *([identifier] if _is_indexed(identifier) else ()))
-        found.extend(_holds(membership.c.search_key, word) for word in words)
+        found.extend(_holds(key, word) for word in words)
         if identifier:
             found.append(_holds(membership.c.identifier_key, identifier))
         if self.state is State.SUSPENDED:

@@ -53,8 +53,8 @@ def fill(db: Database, accounts: int) -> None:
         put_structures(put, tree)
         put_applications(put)
         named = put_accounts(put, dice, accounts)
-        places = put_memberships(put, dice, named, tree)
-        put_assignments(put, dice, places, accounts * ASSIGNMENTS)
+        places, searched = put_memberships(put, dice, named, tree)
+        put_assignments(put, dice, places, searched, accounts * ASSIGNMENTS)
         put_mandates(put, tree)
     with db.engine.connect() as connection:
         vacuumed = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -201,12 +201,13 @@ def signed_in(dice: random.Random, number: int) -> datetime | None:
 
 def put_memberships(
     put: Put, dice: random.Random, keys: Sequence[str], tree: Sequence[Place]
-) -> list[int]:
-    """One for each person, two for one in ten; returns the structure of each, by id - 1."""
+) -> tuple[list[int], list[str]]:
+    """One for each person, two for one in ten; returns structure and key of each, by id - 1."""
     labels = [search_key(each.label) for each in tree]
     weights = [0.0, 0.0, *(dice.uniform(0.5, 1.5) for _ in tree[2:])]
     first = dice.choices(range(len(tree)), weights, k=len(keys))
     structures: list[int] = []
+    searched: list[str] = []
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for number, (key, at) in enumerate(zip(keys, first, strict=True), start=1):
@@ -218,6 +219,8 @@ def put_memberships(
                 made = len(structures)
                 confirmed = None if order and made % 5 == 0 else NOW
                 identifier = f"{place}-{number}"
+                identifier_key = identifier.replace("-", " ")
+                searched.append(f"{key} {labels[place]} {identifier_key}")
                 yield (
                     made,
                     f"membership-{made}",
@@ -225,8 +228,8 @@ def put_memberships(
                     place + 1,
                     "Gestionnaire",
                     identifier,
-                    identifier.replace("-", " "),
-                    f"{key} {labels[place]} {identifier.replace('-', ' ')}",
+                    identifier_key,
+                    searched[-1],
                     False,
                     made % 150 == 3,
                     confirmed,
@@ -248,10 +251,12 @@ def put_memberships(
         "created_at",
     ]
     put("membership", columns, rows())
-    return structures
+    return structures, searched
 
 
-def put_assignments(put: Put, dice: random.Random, places: Sequence[int], wanted: int) -> None:
+def put_assignments(
+    put: Put, dice: random.Random, places: Sequence[int], searched: Sequence[str], wanted: int
+) -> None:
     """Two roles for each membership until there are enough; some roles are much more held."""
     roles = [each * ROLES + role for role in range(ROLES) for each in applications()]
     weights = [1 / (at + 1) for at in range(len(roles))]
@@ -261,12 +266,20 @@ def put_assignments(put: Put, dice: random.Random, places: Sequence[int], wanted
         chosen = dice.choices(range(len(roles)), weights, k=len(holders))
         for number, (membership, at) in enumerate(zip(holders, chosen, strict=True)):
             other = (at + dice.randrange(1, len(roles))) % len(roles)
-            place = places[membership - 1]
+            where = places[membership - 1], searched[membership - 1]
             for nth, role in enumerate((roles[at], roles[other]), start=1):
-                held = (ASSIGNMENTS * number + nth, membership, place, role)
+                held = (ASSIGNMENTS * number + nth, membership, *where, role)
                 yield (*held, "subject-1", NOW - 500 * DAY)
 
-    columns = ["id", "membership_id", "structure_id", "role_id", "granted_by", "granted_at"]
+    columns = [
+        "id",
+        "membership_id",
+        "structure_id",
+        "search_key",
+        "role_id",
+        "granted_by",
+        "granted_at",
+    ]
     put("assignment", columns, rows())
 
 

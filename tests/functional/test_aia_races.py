@@ -207,6 +207,11 @@ class Late:
         """What he is searched by in each of his structures."""
         return sorted(each.search_key for each in self.account(mail).memberships)
 
+    def held_keys(self) -> list[str]:
+        """What those are searched by who hold a role."""
+        with self.core.db.reading() as session:
+            return list(session.scalars(select(Assignment.search_key).order_by(Assignment.id)))
+
     def overtaken(
         self,
         first: Callable[[], object],
@@ -345,6 +350,14 @@ def test_people_are_searched_by_the_names_that_they_have(late: Late) -> None:
     assert late.keys("max@demo.example") == ["noel\tlea\tmax@demo.example vallon "]
     late.overtaken(partial(late.add, "eve@demo.example", "bourg"), partial(relabel, "bourg", "Pic"))
     assert late.keys("eve@demo.example") == ["noel\tlea\teve@demo.example pic "]
+    first, second = (
+        partial(late.directory.assignments.assign, OPERATOR, Grant(LEA, code, "bip", "gest"))
+        for code in ("ville", "bourg")
+    )
+    late.overtaken(partial(rename, "Alpha"), first)
+    assert late.held_keys() == [f"alpha\tlea\t{LEA} ville "]
+    late.overtaken(second, partial(rename, "Beta"))
+    assert late.held_keys() == [f"beta\tlea\t{LEA} {name} " for name in ("ville", "pic")]
 
 
 def test_a_renaming_and_a_selection_do_not_wait_for_each_other_for_good(late: Late) -> None:

@@ -37,10 +37,10 @@ def people(world: World) -> People:
 @pytest.fixture
 def much(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if what is much began at some lines: as large directories are read."""
-    for counted in ("COUNTED", "COUNTED_FOUND"):
+    for counted in ("COUNTED", "COUNTED_FOUND", "COUNTED_NAMED"):
         monkeypatch.setattr(lists, counted, 10)
-    near, stretch = dict.fromkeys(pages.NEAR, 2), dict.fromkeys(pages.STRETCH, 30)
-    for name, size in (("STRETCH", stretch), ("NEAR", near), ("SPARE", (1, 2))):
+    near, stretch = dict.fromkeys(pages.NEAR, 2), dict.fromkeys(pages.STRETCHES, ((1, 8), (2, 30)))
+    for name, size in (("STRETCHES", stretch), ("NEAR", near), ("_MOST_NAMESAKES", 2)):
         monkeypatch.setattr(pages, name, size)
 
 

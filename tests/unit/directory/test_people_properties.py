@@ -45,9 +45,9 @@ WORDS = ("", "eri", "LE", "g", "gall", "œ", "%", "_", "n1", "n1 e")
 def bounded(counted: int, stretch: int) -> Iterator[None]:
     """As if what is much began here: the ways of large directories are tried on small ones."""
     near = dict.fromkeys(people_pages.NEAR, stretch)
-    along = dict.fromkeys(people_pages.STRETCH, 4 * stretch)
-    sizes = {"NEAR": near, "STRETCH": along, "SPARE": (1, 2)}
-    most = {"COUNTED": counted, "COUNTED_FOUND": counted}
+    along = dict.fromkeys(people_pages.STRETCHES, ((1, stretch), (2, 4 * stretch)))
+    sizes = {"NEAR": near, "STRETCHES": along, "_MOST_NAMESAKES": 2}
+    most = dict.fromkeys(("COUNTED", "COUNTED_FOUND", "COUNTED_NAMED"), counted)
     with patch.multiple(service, **most), patch.multiple(people_pages, **sizes):
         yield
 

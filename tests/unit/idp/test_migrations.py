@@ -250,7 +250,9 @@ def test_an_assignment_says_where_and_follows_its_membership(
     )
     upgrade(settings)
     where = text("SELECT id, granted_by, structure_id FROM assignment")
+    key = text("SELECT search_key FROM assignment")
     with database.engine.connect() as connection:
+        assert connection.scalar(key) == "\t\tl a ", "as its membership's"
         assert connection.execute(where).all() == [(5, "system", 7)]
         connection.execute(text("UPDATE membership SET structure_id = 8"))
         assert connection.execute(where).all() == [(5, "system", 8)]
@@ -272,6 +274,7 @@ def test_folded_keys_compare_by_their_bytes(database: Database) -> None:
             "account.mail_key",
             "account.search_key",
             "account.sn_key",
+            "assignment.search_key",
             "membership.identifier_key",
             "membership.search_key",
             "structure.path_key",
