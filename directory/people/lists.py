@@ -30,9 +30,10 @@ from directory.people.lines import (
     State,
     StructureName,
 )
+from directory.people.listing import Listing
 from directory.people.making import Making
 from directory.people.order import Order
-from directory.people.pages import Listing, Numbers, Pager
+from directory.people.pages import Numbers, Pager
 from directory.people.resolving import Resolver
 from directory.people.statements import people
 from directory.people.wanted import Wanted

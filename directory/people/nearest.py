@@ -43,7 +43,7 @@ def along(
     near = _sorted(every, column, order).limit(stretch).subquery("near")
     those = (
         select(near.c.id, near.c.account_id, near.c.structure_id, near.c.search_key)
-        .select_from(_in_structures(near, wanted))
+        .select_from(_in_structures(near, near, wanted))
         .where(*wanted.of_live(near), *wanted.within.conditions(near))
     )
     return _first(those, near.c.search_key, order, most)
@@ -63,7 +63,7 @@ def _along_role(
     live = and_(MEMBERSHIP.c.id == near.c.membership_id, MEMBERSHIP.c.deleted_at.is_(None))
     those = (
         select(MEMBERSHIP.c.id, MEMBERSHIP.c.account_id, near.c.structure_id, near.c.search_key)
-        .select_from(_in_structures(near.join(MEMBERSHIP, live), wanted))
+        .select_from(_in_structures(near.join(MEMBERSHIP, live), near, wanted))
         .where(*wanted.within.conditions(near))
     )
     return _first(those, near.c.search_key, order, most)
@@ -89,11 +89,11 @@ def is_whole(last: _Key, order: Order, edge: str) -> bool:
     return edge < first_key(last) if order.descending else end_of_keys(last) <= edge
 
 
-def _in_structures(memberships: FromClause, wanted: Wanted) -> FromClause:
+def _in_structures(source: FromClause, near: FromClause, wanted: Wanted) -> FromClause:
     """Joined with their structures where the conditions ask those."""
     if not wanted.within.by_structure:
-        return memberships
-    return memberships.join(STRUCTURE, STRUCTURE.c.id == memberships.c.structure_id)
+        return source
+    return source.join(STRUCTURE, STRUCTURE.c.id == near.c.structure_id)
 
 
 def _behind(

@@ -5,125 +5,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CTE, Executable, FromClause, Row, Select, Subquery, select
+from sqlalchemy import CTE, Executable, Row, Subquery, select
 
 from directory.people import at_once, nearest
 from directory.people.lines import SIZES, Count
-from directory.people.order import LINE, Order
-from directory.people.statements import (
-    count,
-    gathered,
-    lines,
-    lines_whole,
-    memberships,
-    people,
-    people_whole,
-)
+from directory.people.listing import Listing
+from directory.people.order import Order
+from directory.people.statements import count, gathered
 from directory.people.wanted import UNSEEN, Wanted
 from directory.states import LONG_AGO
-from directory.validity import ACCOUNT, MEMBERSHIP
 from idp.cursors import Cursors
 from idp.errors import DirectoryError
 
 if TYPE_CHECKING:
     from idp.services import Core
 
-NEAR = {"others": 8_000, "words": 1_000, "role": 2_000, "role and words": 4_000}
-"""Accounts, in the order of the list, among which a page of a longer one is looked for.
-
-By what is asked of each: for words or a role something is read of each, so they are few. All with
-both are gathered at a higher price than all with words, so they are looked for among more.
-"""
-
-STRETCHES = {
-    "role": ((3, 500), (16, 5_000)),
-    "words": ((16, 3_000),),
-    "others": ((3, 7_500), (16, 30_000)),
-    "sqlite": ((16, 3_000),),
-}
-"""Search keys among which the first of many are looked for, one stretch after the other.
-
-Of each so many are found for each line of the page: the more where one name is that of many. What
-words find is soon gathered where it is rare, and SQLite reads a stretch to its end.
-"""
-
 _MOST_NAMESAKES = 16
 """For each line of the page so many are gathered."""
 
 _FORWARDS, _BACKWARDS = "after", "before"
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One list in one order.
-
-    ``name`` tells it from every other list of every other person: its cursors are good for it
-    alone. Of ``people``, or of lines; with ``role_id`` of those that hold it, ``columns`` may tell
-    how. ``counted``: up to here counts are exact. ``few``: there is not much of it.
-    ``bucketed``: sorted by the last sign-in first.
-    """
-
-    name: str
-    people: bool
-    columns: Sequence[Any]
-    wanted: Wanted
-    order: Order
-    counted: int
-    role_id: int | None = None
-    few: bool = False
-    bucketed: bool = False
-
-    def keys(self, wanted: Wanted, account: FromClause = ACCOUNT) -> Select[Any]:
-        """The keys of all that is wanted, unsorted; of these accounts."""
-        order = self.order
-        key = order.columns(account)
-        if self.people:
-            return people(wanted, (*key, account.c.id.label(LINE)), order, account)
-        return lines(
-            wanted,
-            (*key, MEMBERSHIP.c.id.label(LINE)),
-            self.role_id,
-            account=account,
-            with_structure=not order.by_account,
-        )
-
-    @property
-    def looked_at(self) -> int:
-        """Memberships, to count so many; of people more, some have two."""
-        return self.counted + 1 + (self.counted // 4 if self.people else 0)
-
-    @property
-    def sorted_as_counted(self) -> bool:
-        """Whether what is counted can be what the page is sorted from."""
-        return not self.bucketed and (self.order.by_account or not self.people)
-
-    def memberships(self) -> Select[Any]:
-        """The memberships that are counted."""
-        return memberships(self.wanted, self.role_id)
-
-    @property
-    def along_search_keys(self) -> bool:
-        """Whether search keys lead to the first of it."""
-        return self.sorted_as_counted and self.order.by_name and self.wanted.told_by_search_key
-
-    @property
-    def near(self) -> int:
-        """How far a page is looked for along the order of the list."""
-        if self.wanted.words:
-            return NEAR["role and words" if self.by_role else "words"]
-        return NEAR["role" if self.by_role else "others"]
-
-    @property
-    def by_role(self) -> bool:
-        """Whether it is asked of each who holds a role."""
-        return self.role_id is not None or self.wanted.role_ids is not None
-
-    def whole(self, keys: Select[Any], order: Order, beside: Subquery | None = None) -> Select[Any]:
-        """The lines of some of these keys, each beside this one row."""
-        columns = (*(beside.c if beside is not None else ()), *self.columns)
-        if self.people:
-            return people_whole(columns, order, keys, beside)
-        return lines_whole(columns, order, keys, self.role_id, beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +188,7 @@ class Pager:
         if not listing.along_search_keys:
             return None
         wanted, role_id = listing.wanted, listing.role_id
-        for spare, stretch in STRETCHES[self._stretches(listing)]:
+        for spare, stretch in listing.stretches(sqlite=self._core.db.is_sqlite):
             along = nearest.along(wanted, role_id, order, key, stretch=stretch, most=spare * most)
             rows = self._named(listing, along, order, key, most, now)
             if len(rows) == most and _is_whole(listing, order, rows):
@@ -298,13 +198,6 @@ class Pager:
         among = nearest.among(listing.memberships(), order, key, _MOST_NAMESAKES * most)
         rows = self._named(listing, among, order, key, most, now)
         return rows if len(rows) == most and _is_whole(listing, order, rows) else None
-
-    def _stretches(self, listing: Listing) -> str:
-        if listing.role_id is not None:
-            return "role"
-        if self._core.db.is_sqlite:
-            return "sqlite"
-        return "words" if listing.wanted.words and not listing.by_role else "others"
 
     def _named(
         self, listing: Listing, these: CTE, order: Order, key: _Key | None, most: int, now: datetime

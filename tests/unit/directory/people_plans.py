@@ -62,8 +62,11 @@ class Made:
     held: dict[str, frozenset[int]] = field(default_factory=dict)
 
 
-def planned(seed: int) -> Plan:
-    """A plan of this seed: dense, because what Hypothesis draws part by part is mostly empty."""
+def planned(seed: int, people: tuple[int, int] = (0, 30)) -> Plan:
+    """A plan of this seed: dense, because what Hypothesis draws part by part is mostly empty.
+
+    ``people``: at least and at most so many.
+    """
     dice = Random(seed)  # noqa: S311 - reproducible, not secret
     size = dice.randint(1, 6)
 
@@ -90,7 +93,7 @@ def planned(seed: int) -> Plan:
             ),
         )
 
-    accounts = tuple(account() for _ in range(dice.randint(0, 30)))
+    accounts = tuple(account() for _ in range(dice.randint(*people)))
     return Plan(
         parents=tuple(
             dice.choice((None, dice.randrange(at))) if at else None for at in range(size)

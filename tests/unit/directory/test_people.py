@@ -1,5 +1,6 @@
 """Lists of people: what they show, and how many statements that takes."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
 
@@ -7,7 +8,6 @@ import pytest
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, Membership
-from directory.people import lists, pages
 from directory.people.lists import (
     Criteria,
     Page,
@@ -27,6 +27,7 @@ from idp.errors import DirectoryError, NotFound
 from idp.mail import MailState, OutboxMail
 from tests.common.clock import START, FakeClock
 from tests.unit.directory.conftest import World
+from tests.unit.directory.people_reading import bounded
 
 
 @pytest.fixture
@@ -35,13 +36,10 @@ def people(world: World) -> People:
 
 
 @pytest.fixture
-def much(monkeypatch: pytest.MonkeyPatch) -> None:
+def much() -> Iterator[None]:
     """As if what is much began at some lines: as large directories are read."""
-    for counted in ("COUNTED", "COUNTED_FOUND", "COUNTED_NAMED"):
-        monkeypatch.setattr(lists, counted, 10)
-    near, stretch = dict.fromkeys(pages.NEAR, 2), dict.fromkeys(pages.STRETCHES, ((1, 8), (2, 30)))
-    for name, size in (("STRETCHES", stretch), ("NEAR", near), ("_MOST_NAMESAKES", 2)):
-        monkeypatch.setattr(pages, name, size)
+    with bounded(10, 2, ((1, 8), (2, 30))):
+        yield
 
 
 def add(

@@ -1,11 +1,9 @@
 """Lists of people against what the decider says of each membership, one by one, in memory."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,13 +16,12 @@ from directory.authorisation import (
     may,
 )
 from directory.models import Account, Membership
-from directory.people import lists as service
-from directory.people import pages as people_pages
 from directory.people.lists import Criteria, MemberLine, Page, People, PersonLine, Sort, State
 from directory.search import search_key
 from directory.services.exports.exports import Exports, Options
 from idp.services import Services
 from tests.unit.directory.people_plans import Made, Plan, made, plans
+from tests.unit.directory.people_reading import bounded, follows
 from tests.unit.directory.people_rules import (
     account_key,
     fits,
@@ -41,43 +38,13 @@ from tests.unit.directory.people_rules import (
 WORDS = ("", "eri", "LE", "g", "gall", "œ", "%", "_", "n1", "n1 e")
 
 
-@contextmanager
-def bounded(counted: int, stretch: int) -> Iterator[None]:
-    """As if what is much began here: the ways of large directories are tried on small ones."""
-    near = dict.fromkeys(people_pages.NEAR, stretch)
-    along = dict.fromkeys(people_pages.STRETCHES, ((1, stretch), (2, 4 * stretch)))
-    sizes = {"NEAR": near, "STRETCHES": along, "_MOST_NAMESAKES": 2}
-    most = dict.fromkeys(("COUNTED", "COUNTED_FOUND", "COUNTED_NAMED"), counted)
-    with patch.multiple(service, **most), patch.multiple(people_pages, **sizes):
-        yield
-
-
-def follows(
-    page: Callable[[str | None], Page[Any]], key: Callable[[Any], str], expected: list[str]
-) -> None:
-    """Every page forwards, then back again: each line once, in order, well counted."""
-    seen: list[list[str]] = []
-    cursor: str | None = None
-    while True:
-        one = page(cursor)
-        assert (
-            one.total.number == len(expected)
-            if one.total.exact
-            else one.total.number < len(expected)
-        )
-        assert one.first == sum(map(len, seen)) + 1
-        assert (one.before is None) == (not seen)
-        seen.append([key(line) for line in one.lines])
-        if one.after is None:
-            break
-        cursor = one.after
-    assert [line for lines in seen for line in lines] == expected
-    for at in range(len(seen) - 2, -1, -1):
-        assert one.before is not None
-        one = page(one.before)
-        assert [key(line) for line in one.lines] == seen[at]
-        assert one.first == at * 10 + 1
-        assert one.after is not None
+BOUNDS = st.sampled_from(
+    (
+        (1000, 6000, ((1, 6000),)),
+        (1, 4, ((1, 4), (2, 16))),
+        (2, 12, ((1, 12), (2, 48))),
+    )
+)
 
 
 def few(number: int) -> st.SearchStrategy[int]:
@@ -103,7 +70,7 @@ MANY = settings(
 @MANY
 @given(
     plan=plans,
-    bounds=st.sampled_from(((1000, 6000), (1, 4), (2, 12))),
+    bounds=BOUNDS,
     criteria=criteria_of,
     where=st.none() | few(6),
     app=st.none() | few(2),
@@ -114,7 +81,7 @@ def test_people(
     services: Services,
     *,
     plan: Plan,
-    bounds: tuple[int, int],
+    bounds: tuple[int, int, Sequence[tuple[int, int]]],
     criteria: Criteria,
     where: int | None,
     app: int | None,
@@ -210,7 +177,7 @@ def named(world: Made, criteria: Criteria, where: int | None, app: int | None) -
 @MANY
 @given(
     plan=plans,
-    bounds=st.sampled_from(((1000, 6000), (1, 4), (2, 12))),
+    bounds=BOUNDS,
     text=st.sampled_from(WORDS),
     sort=st.sampled_from(Sort),
     descending=st.booleans(),
@@ -219,7 +186,7 @@ def test_lines(
     services: Services,
     *,
     plan: Plan,
-    bounds: tuple[int, int],
+    bounds: tuple[int, int, Sequence[tuple[int, int]]],
     text: str,
     sort: Sort,
     descending: bool,
