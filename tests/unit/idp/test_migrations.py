@@ -261,6 +261,30 @@ def test_an_assignment_says_where_and_follows_its_membership(
     database.dispose()
 
 
+def test_keys_that_are_too_long_for_an_index_are_cut(
+    blank_database_url: str, settings: Settings
+) -> None:
+    assert settings.database_url == blank_database_url
+    import_models(settings)
+    database = at(settings, "0017")
+    put(
+        database,
+        (
+            "INSERT INTO account (id, subject_id, mail, mail_key, sn, given_name, sn_key,"
+            " given_name_key, search_key, locked, valid_from, created_at)"
+            " VALUES (1, 's', 'l@v.fr', 'l@v.fr', 'L', 'L', 'l', 'l', 'k', false, :now, :now)"
+        ),
+    )
+    long = "\N{GOTHIC LETTER HWAIR}" * 400
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE account SET search_key = :long"), {"long": long})
+    upgrade(settings)
+    with database.engine.connect() as connection:
+        key = connection.scalar(text("SELECT search_key FROM account"))
+    database.dispose()
+    assert key == (long if database.is_sqlite else long[:300]), "SQLite has no such limit"
+
+
 def test_folded_keys_compare_by_their_bytes(database: Database) -> None:
     if database.is_sqlite:
         return  # as SQLite does
