@@ -32,6 +32,7 @@ from tests.bench.directory_export import WRITERS, exported, opened
 from tests.bench.directory_report import Figure, document, text
 from tests.bench.directory_world import WHO
 from tests.bench.report import percentile, write
+from tests.bench.yardstick import milliseconds
 from tests.common import postgres
 from tests.common.settings import make_settings
 
@@ -51,6 +52,7 @@ def main() -> int:
     sizes = tuple(map(int, os.environ.get("BENCH_DIRECTORY", "5000,500000").split(",")))
     warnings.simplefilter("ignore")  # what packages have to say to their authors
     load, started = os.getloadavg()[0], time.monotonic()
+    yardstick = [milliseconds()]
     figures: list[Figure] = []
     with place() as folder, server(folder) as running:
         places = {size: (home(folder, "PostgreSQL", size), f"people{size}") for size in sizes}
@@ -59,15 +61,18 @@ def main() -> int:
             for size, (own, name) in places.items()
         }
         figures += measured(folder, urls, "PostgreSQL")
+        yardstick.append(milliseconds())
         say("LibreOffice opens the exports")
         least, most = min(sizes), max(sizes)
         french = {kind: opened(places[least][0], urls[least], kind) for kind in WRITERS}
         say("exporting everybody")
         exports = [exported(places[most][0], urls[most], kind) for kind in WRITERS]
+        yardstick.append(milliseconds())
         urls = {size: f"sqlite:///{folder}/people{size}.sqlite" for size in SQLITE}
         figures += measured(folder, urls, "SQLite")
+        yardstick.append(milliseconds())
     seconds = time.monotonic() - started
-    made = document(figures, exports, french, load=load, seconds=seconds)
+    made = document(figures, exports, french, yardstick, load=load, seconds=seconds)
     write(VAR / "bench-directory.json", made)
     print(text(figures, exports, french, made))
     return 0
