@@ -54,7 +54,8 @@ SAMPLES: Mapping[str, Mapping[str, object]] = MappingProxyType(
             "forward": True,
         },
         "account-ending": {**_PERSON, "last_day": date(2026, 11, 20), "referents": [_REFERENT]},
-        "address-changed": {**_PERSON, "link": "https://portail.example/lien"},
+        "address-changed": {**_PERSON, "invited": True, "link": "https://portail.example/lien"},
+        "address-put-back": {"mail": "prenom.nom@ville.example"},
         "address-refused": {
             **_PERSON,
             "old_mail": "ancienne.adresse@ville.example",

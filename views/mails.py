@@ -34,6 +34,7 @@ SUBJECTS = {
     "problem-reported": "Un utilisateur signale un problème",
     "account-ending": "Votre compte prend bientôt fin",
     "address-changed": "Votre adresse a été remplacée",
+    "address-put-back": "Cette adresse n'est plus celle d'un compte",
     "address-refused": "Un changement d'adresse est refusé",
     "password-first-visit": "Votre première visite",
     "password-reset": "Choisir un nouveau mot de passe",

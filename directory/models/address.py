@@ -13,7 +13,8 @@ class AddressChange(Base):
 
     ``key`` is the hash of the link's token. Until ``expires_at`` the link works and the old address
     is nobody else's. ``changed_by`` is a subject id, as in the journal. Once refused, the account
-    is the correspondant's alone until he settled it.
+    is the correspondant's alone until he settled it. Settled and never refused: the address was put
+    back, and the link is closed.
     """
 
     __tablename__ = "address_change"

@@ -62,7 +62,8 @@ class Refusing:
 def send(services: Services, recipient: str, *, dead: bool = False, link: bool = False) -> int:
     kind, parameters = "password-changed", {"given_name": "Léa", "sn": "N", "mail": "SECRET"}
     if link:
-        kind, parameters = "address-changed", parameters | {"link": "https://x/SECRET"}
+        kind = "address-changed"
+        parameters |= {"link": "https://x/SECRET", "invited": True}
     services.core.mailer.send(recipient, kind, parameters)
     if dead:
         OutboxSender(services.db, services.clock, Refusing(), "x@cig.example").send_waiting()

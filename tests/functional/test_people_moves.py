@@ -45,13 +45,20 @@ def refusal_path(scene: Scene) -> str:
 
 
 def test_no_mail_is_promised_where_none_is_sent(scene: Scene) -> None:
+    promised = "La nouvelle adresse reçoit un mail pour en choisir un autre."
+    assert promised in text_of(scene.get(LEA, "/adresse"))
     scene.directory.accounts.lock(OPERATOR, LEA)
-    form = form_of(scene.get(LEA, "/adresse"))
+    page = scene.get(LEA, "/adresse")
+    assert promised not in text_of(page)
+    assert "aucun mail n'est envoyé à la nouvelle adresse" in text_of(page)
+    form = form_of(page)
     form["adresse"] = "lea.martin@demo.example"
     shown = text_of(form.submit().follow())
     assert "est maintenant lea.martin@demo.example. Son compte ne peut pas servir" in shown
     assert "l'y attend" not in shown
     assert scene.mails() == [("address-changed", LEA)]
+    with scene.world.services.db.reading() as session:
+        assert "Un mail envoyé" not in session.scalars(select(OutboxMail.text)).one()
 
 
 def test_an_address_is_changed_and_refused(scene: Scene) -> None:
@@ -82,6 +89,32 @@ def test_an_address_is_changed_and_refused(scene: Scene) -> None:
         answer = scene.post(scene.path(LEA, end), adresse="x@demo.example")
         assert answer.status_int in {404, 409}
     assert scene.sheet(LEA).locked
+
+
+def test_the_screen_says_what_putting_an_address_back_does(scene: Scene) -> None:
+    said = f"Si vous remettez {LEA}, le changement est annulé"
+    assert said not in text_of(scene.get(LEA, "/adresse"))
+    form = form_of(scene.get(LEA, "/adresse"))
+    form["adresse"] = "lea.martin@demo.example"
+    form.submit(status=303)
+    assert said in text_of(scene.get(LEA, "/adresse"))
+
+
+def test_the_correspondant_reads_which_offers_stay(scene: Scene) -> None:
+    """The référent of one town never reads of another's."""
+    said = "Un rattachement à confirmer reste aussi : Ivry."
+    chief = scene.directory.accounts.add(
+        OPERATOR, Person("chef@demo.example", "Fort", "Rémi"), "ivry", no_mail=True
+    )
+    scene.directory.mandates.add(OPERATOR, "chef@demo.example", "ivry", ("bip",))
+    actor = actors.load(scene.world.services.core, chief.subject_id)
+    assert actor is not None
+    scene.directory.accounts.add(actor, Person(LEA, "Noël", "Léa"), "ivry", no_mail=True)
+    page = scene.get(LEA, "/adresse")
+    assert "à confirmer" not in text_of(page)
+    assert "Ivry" not in text_of(page)
+    scene.become("correspondant")
+    assert said in text_of(scene.get(LEA, "/adresse"))
 
 
 def test_the_screen_names_who_knows_him_by_the_address(scene: Scene) -> None:

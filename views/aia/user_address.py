@@ -5,7 +5,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services.accounts.address_change import AddressChanges, AddressPlan, GenericAddress
-from directory.states import ACTIVE
+from directory.states import ACTIVE, UNCONFIRMED
 from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, StaleEdit
 from idp.identity import known_by_address
 from idp.names import of
@@ -120,12 +120,21 @@ def _page(
         "sheet": plan.person.sheet,
         "name": name_of(plan.person.sheet),
         "form": form,
+        "usable": plan.person.sheet.state == ACTIVE,
         "applications": _applications(request, plan),
+        "undoable": plan.undoable,
+        "offers": _offers(plan),
         "overtaken": overtaken,
     }
     response = render_to_response("views:templates/aia/user_address.jinja2", values, request)
     response.status = status
     return response
+
+
+def _offers(plan: AddressPlan) -> tuple[str, ...]:
+    """Where a membership goes on waiting for its person: what the actor sees is not withdrawn."""
+    waiting = (each for each in plan.person.sheet.memberships if each.state == UNCONFIRMED)
+    return tuple(each.label_path for each in waiting)
 
 
 def _applications(request: Request, plan: AddressPlan) -> tuple[str, ...]:

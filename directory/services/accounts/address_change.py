@@ -2,16 +2,19 @@
 
 Memberships, roles, NameIDs, photo and history stay; the password, the sessions and the links go.
 The new address gets a first-visit mail. The old one is told, may refuse it for a week, and is
-nobody else's meanwhile. Memberships elsewhere that the person has not confirmed go.
+nobody else's meanwhile. Memberships that the person has not confirmed go, except where whoever
+changes the address may edit them: the correspondant, everywhere.
+
+Who puts an address back undoes that change: see :func:`_undoable`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -54,10 +57,15 @@ class GenericAddress(DirectoryError):
 
 @dataclass(frozen=True, slots=True)
 class AddressPlan:
-    """Whose address would change; ``applications``: those he has a role of, by their SPs' ids."""
+    """Whose address would change.
+
+    ``applications``: those he has a role of, by their SPs' ids. ``undoable``: the addresses he had
+    whose return is no change that anybody may refuse.
+    """
 
     person: PersonSheet
     applications: Mapping[str, str]
+    undoable: tuple[str, ...]
 
 
 class AddressChanges:
@@ -79,7 +87,10 @@ class AddressChanges:
         if not person.can.account:
             raise NotAllowed(f"the address of {subject_id!r}")
         with self._core.db.reading() as session:
-            return AddressPlan(person, _applications(session, person))
+            account = account_by_subject(session, actor, subject_id)
+            undoable = _undoable(session, account, self._core.clock.now())
+            former = tuple(dict.fromkeys(each.old_mail for each in undoable))
+            return AddressPlan(person, _applications(session, person), former)
 
     def change(
         self,
@@ -114,9 +125,11 @@ class AddressChanges:
                 raise StaleEdit(f"the address of account {account.id} changed since it was shown")
             new = self._checked(session, actor, account, mail, accept_generic=accept_generic)
             old = account.mail
-            token = self._remember(session, account)
-            self._replace(session, account, new)
+            undone = _undo(session, account, new, now)
+            token = None if undone else self._remember(session, account)
+            # First, so that the bin reads of a change since: they were made to the old address.
             self._withdraw_offers(session, actor, account)
+            self._replace(session, account, new)
             if actor.everywhere:
                 settle(session, account, now)
             self._tell(actor, account, old, token)
@@ -199,19 +212,25 @@ class AddressChanges:
             if not may(actor, Permission.EDIT_MEMBERSHIP, membership_target(membership)):
                 withdraw(self._core, membership)
 
-    def _tell(self, actor: Actor, account: Account, old: str, token: str) -> None:
-        self._core.mailer.send(
-            old,
-            "address-changed",
-            {
-                "given_name": account.given_name,
-                "sn": account.sn,
-                "mail": old,
-                "link": self._core.settings.url(f"/adresse-remplacee/{token}"),
-            },
-        )
+    def _tell(self, actor: Actor, account: Account, old: str, token: str | None) -> None:
+        """``token`` None: the address left was a mistake, and is told neither whose nor a link."""
         # Locked or not yet valid: the link is mailed once somebody asks for it then.
-        if why_unusable(account, self._core.clock.now()) is None:
+        invited = why_unusable(account, self._core.clock.now()) is None
+        if token is None:
+            self._core.mailer.send(old, "address-put-back", {"mail": old})
+        else:
+            self._core.mailer.send(
+                old,
+                "address-changed",
+                {
+                    "given_name": account.given_name,
+                    "sn": account.sn,
+                    "mail": old,
+                    "invited": invited,
+                    "link": self._core.settings.url(f"/adresse-remplacee/{token}"),
+                },
+            )
+        if invited:
             self._links.send(actor, account.mail)
 
     def purge(self) -> int:
@@ -222,6 +241,43 @@ class AddressChanges:
         )
         over = ADDRESS_CHANGE.c.expires_at <= limit
         return delete_in_chunks(self._core.db, ADDRESS_CHANGE, over, settled)
+
+
+def _undoable(session: Session, account: Account, now: datetime) -> Sequence[AddressChange]:
+    """The changes of this account that are undone when it gets its address of before them.
+
+    Those that its owner refused: who puts that address back decided for him. And those that may
+    still be refused, if nobody ever chose a password at the address of now: whoever reads there,
+    often a stranger at a mistyped address, must not lock the account by a link. Where somebody did,
+    or was mailed such a link already, it may be the owner's own, and it gets its link: else a
+    référent took the account from a new address by way of the old one.
+    """
+    of_account = AddressChange.account_id == account.id
+    unsettled = session.scalars(
+        select(AddressChange)
+        .where(
+            of_account,
+            AddressChange.settled_at.is_(None),
+            or_(AddressChange.refused_at.is_not(None), AddressChange.expires_at > now),
+        )
+        .order_by(AddressChange.id)
+    ).all()
+    mailed = select(exists().where(of_account, AddressChange.old_mail_key == account.mail_key))
+    owned = account.password_hash is not None or session.scalar(mailed)
+    return [each for each in unsettled if each.refused_at is not None or not owned]
+
+
+def _undo(session: Session, account: Account, new: str, now: datetime) -> bool:
+    """Close the changes that getting this address back undoes; whether there were any.
+
+    No row is made of the address left: it is nobody's, and to take it anew is a change like others.
+    """
+    undone = [
+        each for each in _undoable(session, account, now) if each.old_mail_key == mail_key(new)
+    ]
+    for each in undone:
+        each.settled_at = now
+    return bool(undone)
 
 
 def _taken(mail: str) -> AlreadyExists:

@@ -4,7 +4,7 @@ The account is then locked and the correspondant's alone, who is told: he restor
 finds that all was well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from directory.models import Account, AddressChange
 from directory.services.accounts.password import end_links
+from idp.context import acting, origin
 from idp.errors import LinkRefused
 from idp.names import full_name
 from idp.sessions.tokens import hashed
@@ -29,6 +30,10 @@ USED = "Vous avez déjà refusé ce changement. Le compte est bloqué et le corr
 UNDONE = (
     "Il n'y a rien à refuser : l'adresse de votre compte est de nouveau {mail}. Si votre mot de "
     "passe ne sert plus, choisissez-en un autre avec « Première visite ? » sur le portail."
+)
+CLOSED = (
+    "Il n'y a rien à refuser : ce changement a été annulé. Si l'adresse a été remplacée de "
+    "nouveau, servez-vous du lien du dernier message reçu."
 )
 
 
@@ -72,6 +77,7 @@ class AddressRefusals:
                 .where(
                     AddressChange.id == change.id,
                     AddressChange.refused_at.is_(None),
+                    AddressChange.settled_at.is_(None),
                     AddressChange.expires_at > now,
                 )
                 .values(refused_at=now)
@@ -81,7 +87,9 @@ class AddressRefusals:
             if not claimed:
                 session.refresh(change)
                 self._require_live(change, account)
-            self._stop(session, account, now)
+            # He had the old address, so it is his doing, and the journal says so.
+            with acting(replace(origin(), actor=account.subject_id)):
+                self._stop(session, account, now)
             self._tell(session, change, account)
 
     def _stop(self, session: Session, account: Account, now: datetime) -> None:
@@ -132,7 +140,9 @@ def _require_standing(change: AddressChange, account: Account) -> None:
     """That the address is still another: who has his own again would lock himself out.
 
     Raises:
-        LinkRefused: it is what it was before the change.
+        LinkRefused: it is what it was before the change, or was that meanwhile.
     """
     if account.mail_key == change.old_mail_key:
         raise LinkRefused("undone", public=UNDONE.format(mail=account.mail))
+    if change.settled_at is not None and change.refused_at is None:
+        raise LinkRefused("undone", public=CLOSED)

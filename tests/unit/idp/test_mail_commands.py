@@ -49,7 +49,7 @@ PERSON = {"given_name": "Léa", "sn": "N", "mail": "lea@b.fr"}
 def dead(services: Services) -> list[int]:
     """Two mails that were given up; the second had a link."""
     services.core.mailer.send("lea@b.fr", "password-changed", PERSON)
-    link = {"link": "https://x/SECRET"}
+    link = {"link": "https://x/SECRET", "invited": True}
     services.core.mailer.send("max@b.fr", "address-changed", PERSON | link)
     OutboxSender(services.db, services.clock, Refusing(), "x@cig.example").send_waiting()
     return [mail.id for mail in reversed(services.mails.page().mails)]

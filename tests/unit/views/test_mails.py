@@ -31,6 +31,7 @@ PARAMETERS = {
     "changed_by": "Rémi FORT",
     "url": "https://auth.example.org/aia/utilisateurs/0a1b",
     "link": "https://auth.example.org/lien/abc",
+    "invited": True,
     "why": "Votre compte n'est pas encore ouvert.",
     "opens_at": datetime(2027, 1, 20, tzinfo=UTC),
     "hours": 24,
@@ -100,6 +101,24 @@ def test_what_carries_a_link_says_so(settings: Settings) -> None:
     write = build(settings)
     assert write("address-changed", of("address-changed")).has_link
     assert not write("account-created", of("account-created")).has_link
+
+
+def test_who_is_not_invited_reads_of_no_invitation(settings: Settings) -> None:
+    write = build(settings)
+    for invited in (True, False):
+        mail = write("address-changed", of("address-changed", invited=invited))
+        for body in (mail.text, mail.html or ""):
+            assert ("Un mail envoyé à la nouvelle adresse" in body) == invited
+            assert ("Vos accès restent les mêmes" in body) == invited
+            assert "une autre l'a remplacée." in body
+
+
+def test_an_address_left_by_mistake_reads_no_name(settings: Settings) -> None:
+    mail = build(settings)("address-put-back", of("address-put-back"))
+    assert not mail.has_link
+    for body in (mail.text, mail.html or ""):
+        assert "Bonjour," in body
+        assert settings.organization.correspondant in body
 
 
 def test_the_digest_names_what_came_and_what_went(settings: Settings) -> None:
