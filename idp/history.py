@@ -4,7 +4,18 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, Table, and_, false, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    Table,
+    and_,
+    false,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 
 from idp.audit import AuditEvent
 from idp.db import Database
@@ -49,6 +60,26 @@ def changes(
         .limit(most)
     )
     return tuple(Change._make(row) for row in db.rows(statement, {}))
+
+
+def told(code: str, name: str, subject_id: ColumnElement[str] | str) -> Select[str]:
+    """As SQL, this parameter of a person's events of this code, the earliest first."""
+    return (
+        select(_event.c.parameters[name].as_string())
+        .where(_event.c.subject_id == subject_id, _event.c.code == code)
+        .order_by(_event.c.at, _event.c.id)
+    )
+
+
+def first_told(
+    code: str,
+    name: str,
+    subject_id: ColumnElement[str],
+    since: ColumnElement[datetime] | ColumnElement[datetime | None],
+) -> ScalarSelect[str]:
+    """As SQL, beside these columns: what the first such event since then says; null without one."""
+    first = told(code, name, subject_id).where(_event.c.at >= since).limit(1)
+    return first.correlate_except(_event).scalar_subquery()
 
 
 def _of_person(about: About, concerns: ColumnElement[bool]) -> ColumnElement[bool]:

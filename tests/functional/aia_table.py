@@ -194,6 +194,7 @@ TABLE = (
         foreign=TO_USERS,
         shared=TO_USERS,
         subject_id="{binned}",
+        ancienne="{binned_mail}",
     ),
     writes("aia_user_edit", USER + "/editer", "400", shared=TO_USER),
     writes(

@@ -124,6 +124,7 @@ class World:
                 "application": f"app-{low}",
                 "request": request.public_id,
                 "binned": gone,
+                "binned_mail": f"{binned}@demo.example",
                 "word": word,
             }
 

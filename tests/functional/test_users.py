@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from webtest import TestResponse
+from webtest import Form, TestResponse
 
+from directory import actors
 from directory.authorisation import OPERATOR
+from directory.services.accounts.address_change import AddressChanges
 from directory.services.rights.assignments import Grant
 from directory.services.structures.closing import StructureClosing
 from tests.common.databases import Databases
@@ -331,7 +333,8 @@ def test_the_bin_is_bounded_by_scope_and_time(scene: Scene) -> None:
         assert "eve@demo.example" not in text_of(told)
     assert scene.state("eve") == "deleted"
     scene.get(scene.of("max", "supprimer")).forms["suppression"].submit(None)
-    told = scene.post(BIN, subject_id=scene.people["max"]).follow()
+    mail = "max@demo.example"
+    told = scene.post(BIN, subject_id=scene.people["max"], ancienne=mail).follow()
     assert "Il aura effet quand cette personne l'aura confirmé" in text_of(told)
 
 
@@ -350,3 +353,43 @@ def test_a_page_costs_the_same_for_few_and_for_many(scene: Scene) -> None:
         scene.directory.bin.delete(OPERATOR, f"p{number}@demo.example")
     assert cost() == before
     assert max(before) <= 14
+
+
+def test_nothing_is_given_back_to_an_address_that_is_another_by_now(scene: Scene) -> None:
+    """Ivry's only référent by then changes it while the page of Vitry's lies open."""
+    mail, new = "max@demo.example", "pirate@demo.example"
+    core = scene.world.services.core
+    referent = actors.load(core, scene.world.people["referent"])
+    assert referent is not None
+    scene.directory.bin.delete(referent, mail)
+    (stale,) = _restoring(scene.get(BIN))
+    scene.realm.clock.advance(timedelta(minutes=1))
+    AddressChanges(core).change(OPERATOR, scene.people["max"], new, shown=mail)
+    before = scene.mails()
+    back = stale.submit("subject_id", value=scene.people["max"], status=303).follow()
+    told = back.html.get_text().replace("\u00a0", " ")
+    assert f"changé depuis que cette page est ouverte : {mail} n'est plus la sienne" in told
+    assert scene.mails() == before
+    line = back.html.select_one("tbody tr").get_text().replace("\u00a0", " ")
+    assert f"{mail}Adresse changée depuis" in line
+    assert "Si vous la connaissez, saisissez-la dans « Créer un utilisateur »" in line
+    assert "pirate" not in back.text
+    assert _restoring(back) == []
+    scene.become("correspondant")
+    seen = scene.get(BIN)
+    assert f"{new}Adresse changée depuis, c'était {mail}" in seen.html.tbody.get_text()
+    (fresh,) = _restoring(seen)
+    done = fresh.submit("subject_id", value=scene.people["max"], status=303)
+    assert "Le rattachement est rétabli" in text_of(done.follow())
+
+
+def test_an_empty_bin_says_no_more_than_that(scene: Scene) -> None:
+    """What was restored, or erased early, was removed all the same."""
+    scene.directory.bin.delete(OPERATOR, "lea@demo.example")
+    scene.directory.bin.restore(OPERATOR, "lea@demo.example")
+    told = text_of(scene.get(BIN))
+    assert "La corbeille est vide Il n'y a rien à rétablir dans vos structures." in told
+
+
+def _restoring(page: TestResponse) -> list[Form]:
+    return [form for form in page.forms.values() if "subject_id" in form.fields]

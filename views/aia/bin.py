@@ -36,13 +36,17 @@ def page(request: Request) -> Response:
 
 
 def restore(request: Request) -> Response:
-    """Take one person out of it; with a structure, what he had in that one alone."""
+    """Take one person out of it; with a structure, what he had in that one alone.
+
+    ``ancienne``: the address that the page showed. Who has another by now is not given it back.
+    """
     actor = require_administrator(request)
     services = build(request.services.core)
     subject_id = request.POST.get("subject_id", "")
-    structure = request.POST.get("structure") or None
+    structure, shown = request.POST.get("structure") or None, request.POST.get("ancienne", "")
     try:
-        told = sentence(services.bin.restore_subject(actor, subject_id, structure=structure))
+        removal = services.bin.restore_subject(actor, subject_id, structure=structure, shown=shown)
+        told = sentence(removal)
     except AlreadyDone as error:
         told = error.public
     except DirectoryError as error:

@@ -23,6 +23,7 @@ from directory.services.memberships.changes import confirm, takes_effect, tell_a
 from directory.services.memberships.sp_sessions import end_sp_sessions
 from directory.services.removal.binned import BIN_PERIOD, restorable
 from directory.services.removal.fates import Fate, deletion, facts_of
+from directory.services.removal.former import require_shown
 from directory.services.rights.mandates import require_another_central
 from directory.services.rights.role_news import RoleNews
 from directory.validity import is_over
@@ -132,13 +133,22 @@ class Bin:
             return self._restore(session, actor, account, structure)
 
     def restore_subject(
-        self, actor: Actor, subject_id: str, *, structure: str | None = None
+        self,
+        actor: Actor,
+        subject_id: str,
+        *,
+        structure: str | None = None,
+        shown: str | None = None,
     ) -> Removal:
         """The same for the account that other rooms know by this id.
+
+        ``shown``: the address that the actor read when he asked for it, or typed: what he gives
+        back is for nobody who has another by now.
 
         Raises:
             AlreadyDone: he is out of it, where the actor could remove him.
             NotFound: nothing of it is in the bin, or the actor could not have deleted it: alike.
+            StaleEdit: the address is not the one shown.
             DirectoryError: it has been in the bin for more than 20 days.
         """
         with self._core.db.unit_of_work() as session:
@@ -146,7 +156,7 @@ class Bin:
             account = session.scalar(locking(statement))
             try:
                 if account is not None:
-                    return self._restore(session, actor, account, structure)
+                    return self._restore(session, actor, account, structure, shown)
             except (NotFound, NotAllowed) as error:
                 if account is not None and _lives(session, actor, account, structure):
                     raise AlreadyDone(f"subject {subject_id!r} is out of the bin") from error
@@ -157,17 +167,22 @@ class Bin:
             )
 
     def _restore(
-        self, session: Session, actor: Actor, account: Account, structure: str | None = None
+        self,
+        session: Session,
+        actor: Actor,
+        account: Account,
+        structure: str | None,
+        shown: str | None = None,
     ) -> Removal:
         if account.deleted_at is None:
-            return self._restore_memberships(session, actor, account, structure)
+            return self._restore_memberships(session, actor, account, structure, shown)
         if structure is not None:
             raise NotFound(
                 f"account {account.id} went into the bin as a whole",
                 public=f"Le compte {account.mail} est dans la corbeille en entier : rétablissez-le "
                 "sans nommer de structure.",
             )
-        return self._restore_account(session, actor, account, account.deleted_at)
+        return self._restore_account(session, actor, account, account.deleted_at, shown)
 
     def purge(self) -> int:
         """Destroy what has been in the bin for more than 20 days; how many rows, at most a batch.
@@ -208,7 +223,12 @@ class Bin:
         self._core.sessions.end(account.subject_id, reason="account-deleted")
 
     def _restore_account(
-        self, session: Session, actor: Actor, account: Account, deleted_at: datetime
+        self,
+        session: Session,
+        actor: Actor,
+        account: Account,
+        deleted_at: datetime,
+        shown: str | None,
     ) -> Removal:
         now = self._core.clock.now()
         target = account_target(session, account, now)
@@ -219,6 +239,7 @@ class Bin:
                 public=f"Le compte {account.mail} est dans la corbeille depuis plus de 20 jours : "
                 "il ne peut plus être rétabli.",
             )
+        require_shown(session, actor, account, shown, now)
         binned = _binned_memberships(session, account, now)
         memberships = [each for each in binned if each.deleted_at == deleted_at]
         account.deleted_at = None
@@ -232,7 +253,12 @@ class Bin:
         return _out(actor, memberships, now, account=True, left=left)
 
     def _restore_memberships(
-        self, session: Session, actor: Actor, account: Account, structure: str | None
+        self,
+        session: Session,
+        actor: Actor,
+        account: Account,
+        structure: str | None,
+        shown: str | None,
     ) -> Removal:
         now = self._core.clock.now()
         memberships = [
@@ -246,6 +272,7 @@ class Bin:
                 public=f"Rien de {account.mail} n'est dans la corbeille"
                 + (f" de la structure « {structure} »." if structure else "."),
             )
+        require_shown(session, actor, account, shown, now)
         # Before any is back: those that come together do not wait for each other.
         at_once = all(
             takes_effect(session, actor, account, each.structure.path, now) for each in memberships

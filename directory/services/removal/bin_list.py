@@ -14,8 +14,9 @@ from directory.people.lines import COUNTED, SIZES, Count, Page
 from directory.people.statements import count
 from directory.people.wanted import words_of
 from directory.services.lookup import account_targets
-from directory.services.removal.binned import BIN_PERIOD, lies_in_bin, refused
-from directory.services.removal.fates import DELETED_SINCE, own, why_not
+from directory.services.removal.binned import BIN_PERIOD, listed_in_bin, refused
+from directory.services.removal.fates import CHANGED_SINCE, DELETED_SINCE, own, why_not
+from directory.services.removal.former import former_mail, words_key
 from directory.validity import ACCOUNT, MEMBERSHIP, STRUCTURE
 from idp.cursors import Cursors
 from idp.db import UtcDateTime
@@ -37,11 +38,14 @@ class BinLine:
     went from elsewhere. ``structures``: label paths of what lies there, within the actor's scope;
     ``refused``: those of them to which the person said no. ``deleted_at``: when the last of it
     went; ``days_left``: days begun until that is purged. ``why``: why the actor may not restore it;
-    empty when he may.
+    empty when he may. ``changed``: the address is another since then; ``mail`` is the present one
+    where the actor may see it, and ``former`` the one of then; else ``mail`` is the one of then.
     """
 
     subject_id: str
     mail: str
+    changed: bool
+    former: str
     sn: str
     given_name: str
     account: bool
@@ -113,7 +117,8 @@ class BinList:
         ``text`` finds it by any one membership of it here, and the date is that of them all: a
         filter changes neither its day nor its place.
         """
-        words = (MEMBERSHIP.c.search_key.contains(word, autoescape=True) for word in words_of(text))
+        key = words_key(actor)
+        words = (key.contains(word, autoescape=True) for word in words_of(text))
         found = func.count().filter(and_(true(), *words))
         return (
             select(
@@ -128,7 +133,7 @@ class BinList:
             .select_from(MEMBERSHIP)
             .join(ACCOUNT, ACCOUNT.c.id == MEMBERSHIP.c.account_id)
             .join(STRUCTURE, STRUCTURE.c.id == MEMBERSHIP.c.structure_id)
-            .where(lies_in_bin(actor, now))
+            .where(listed_in_bin(actor, now))
             .group_by(ACCOUNT.c.id)
             .having(found > 0)
         )
@@ -142,6 +147,7 @@ class BinList:
                 MEMBERSHIP.c.account_id,
                 MEMBERSHIP.c.deleted_at,
                 MEMBERSHIP.c.confirmed_at,
+                former_mail().label("former"),
                 ACCOUNT.c.subject_id,
                 STRUCTURE.c.code,
                 STRUCTURE.c.path,
@@ -204,25 +210,28 @@ def _line(
     said_no: Collection[tuple[str, str]],
     now: datetime,
 ) -> BinLine:
-    gone = row.account_deleted_at
-    account = gone is not None and may(actor, Permission.SEE_ACCOUNT, target)
+    sees = may(actor, Permission.SEE_ACCOUNT, target)
+    former = _former(actor, row, memberships)
+    hidden = former is not None and not sees
+    account = row.account_deleted_at is not None and sees
     if account:
-        memberships = [each for each in memberships if each.deleted_at == gone]
+        memberships = [each for each in memberships if each.deleted_at == row.account_deleted_at]
         why = why_not(actor, target)
-    elif gone is not None:
+    elif row.account_deleted_at is not None:
         # Removed first, then deleted elsewhere: what waits here is his to read of, no more.
-        memberships = [each for each in memberships if each.confirmed_at is not None]
-        why = DELETED_SINCE
+        memberships, why = _removed_before(actor, memberships)
     else:
         oneself = not any(
             may(actor, Permission.REMOVE_MEMBERSHIP, MembershipTarget(row.id, each.path))
             for each in memberships
         )
-        why = own(actor) if oneself else ""
+        why = own(actor) if oneself else CHANGED_SINCE if hidden else ""
     left = row.deleted_at + BIN_PERIOD - now
     return BinLine(
         subject_id=row.subject_id,
-        mail=row.mail,
+        mail=former if former is not None and hidden else row.mail,
+        changed=former is not None,
+        former=former if former is not None and sees else "",
         sn=row.sn,
         given_name=row.given_name,
         account=account,
@@ -234,3 +243,20 @@ def _line(
         days_left=-(-left // _DAY),
         why=why,
     )
+
+
+def _former(actor: Actor, row: Row[Any], memberships: list[Any]) -> str | None:
+    """The address when the last of it went, where it is another now: so long the actor knew it."""
+    last = (each for each in memberships if each.deleted_at == row.deleted_at)
+    return next((each.former for each in last if actor.covers(each.path)), None)
+
+
+def _removed_before(actor: Actor, memberships: list[Any]) -> tuple[list[Any], str]:
+    """What went before its account, and why it can't be had back.
+
+    That the account is in the bin too is told by what its person confirmed alone.
+    """
+    confirmed = [each for each in memberships if each.confirmed_at is not None]
+    if any(actor.covers(each.path) for each in confirmed):
+        return confirmed, DELETED_SINCE
+    return [each for each in memberships if each.former is not None], CHANGED_SINCE

@@ -17,6 +17,7 @@ from directory.models import Account, Membership, Structure
 from directory.scope import shows_state, visible_to
 from directory.services.days import first_day, last_day
 from directory.services.lookup import hold_structure
+from directory.services.removal.former import changed_since
 from directory.validity import ACCOUNT, MEMBERSHIP, STRUCTURE
 from idp.errors import AlreadyExists
 from idp.history import changes
@@ -123,6 +124,17 @@ def lies_in_bin(actor: Actor, now: datetime) -> ColumnElement[bool]:
     """
     shown = or_(ACCOUNT.c.deleted_at.is_(None), shows_state(actor))
     return and_(MEMBERSHIP.c.deleted_at > now - BIN_PERIOD, visible_to(actor), shown)
+
+
+def listed_in_bin(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """The same of its list, which also keeps to the end what a change of address took him from.
+
+    The line says of it what was true while the account lived, so it tells nothing of its state.
+    """
+    if actor.everywhere:
+        return lies_in_bin(actor, now)
+    within = and_(MEMBERSHIP.c.deleted_at > now - BIN_PERIOD, visible_to(actor))
+    return or_(lies_in_bin(actor, now), and_(within, changed_since()))
 
 
 def reads_in_bin(session: Session, actor: Actor, account: Account, now: datetime) -> bool:

@@ -50,6 +50,10 @@ DELETED_SINCE = (
     "Le compte de cette personne a été supprimé ensuite, et vous ne pouvez pas le rétablir : "
     "demandez-le au correspondant."
 )
+CHANGED_SINCE = (
+    "Vous ne voyez pas sa nouvelle adresse. Si vous la connaissez, saisissez-la dans « Créer un "
+    "utilisateur » et suivez les étapes. Sinon, demandez-le au correspondant."
+)
 UNCONFIRMED = (
     "Cette personne n'a pas encore confirmé son rattachement à votre structure : seul le "
     "correspondant peut le faire."
