@@ -6,6 +6,7 @@ write one for somebody else. The next page of the AIA shows it and forgets it.
 
 import hmac
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from dataclasses import astuple, dataclass
@@ -32,6 +33,7 @@ ROOM = 2880
 """Bytes of them all: sealed and in base64 a cookie of less than 4000."""
 
 _NONCE = 12
+_BEFORE_SIGN = re.compile(" (?=[:;?!»])|(?<=«) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def toast(request: Request, text: str, *, wrong: bool = False, note: bool = Fals
     if told is None:
         told = request.environ[_TOLD] = list(_kept(request))
         request.add_response_callback(_keep)
-    told.append(Toast(_short(text, LONGEST), wrong, note))
+    told.append(Toast(_bound(_short(text, LONGEST)), wrong, note))
 
 
 def done_already(request: Request, path: str) -> Response:
@@ -74,6 +76,11 @@ def shown(request: Request) -> tuple[Toast, ...]:
     if _name(request) in request.cookies:
         request.add_response_callback(_forget)
     return kept
+
+
+def _bound(text: str) -> str:
+    """No line begins with a sign of French before which a space stands, nor ends with « alone."""
+    return _BEFORE_SIGN.sub("\N{NO-BREAK SPACE}", text)
 
 
 def _short(text: str, most: int) -> str:

@@ -13,9 +13,9 @@ ASSIGNED = (
 )
 
 
-def enter(visit: Visit) -> None:
-    """Rémi, inside the AIA."""
-    visit.sign_in("referent@demo.example")
+def enter(visit: Visit, mail: str = "referent@demo.example") -> None:
+    """Rémi, if nobody else, inside the AIA."""
+    visit.sign_in(mail)
     visit.page.get_by_role("button", name="Annuaire").click()
     expect(visit.page.get_by_role("heading", level=1)).to_contain_text("Annuaire")
 
@@ -78,6 +78,28 @@ def tab_to(visit: Visit, wanted: Locator, most: int = 25) -> None:
         if wanted.evaluate("one => one === document.activeElement"):
             return
     raise AssertionError(f"{wanted} is not reached by {most} presses on Tab")
+
+
+def test_who_is_ticked_in_two_places_is_counted_once(visit: Visit) -> None:
+    enter(visit, "correspondant@demo.example")
+    visit.open(f"{ROLE}/affecter")
+    page = visit.page
+    page.get_by_label("Rechercher", exact=True).fill("multi@demo")
+    boxes = page.locator("tbody input")
+    expect(boxes).to_have_count(2)
+    boxes.first.check()
+    expect(page.locator("[data-selected]")).to_have_text("1 utilisateur sélectionné")
+    boxes.last.check()
+    one = "1 utilisateur sélectionné (2 rattachements)"
+    expect(page.locator("[data-selected]")).to_have_text(one)
+    # another search: both are kept, and still one person
+    page.get_by_label("Rechercher", exact=True).fill("droue")
+    expect(page.get_by_role("group", name="Déjà cochés").get_by_role("checkbox")).to_have_count(2)
+    expect(page.locator("[data-selected]")).to_have_text(one)
+    boxes.first.check()
+    expect(page.locator("[data-selected]")).to_have_text(
+        "2 utilisateurs sélectionnés (3 rattachements)"
+    )
 
 
 def test_the_same_without_scripts(visitors: Visitors) -> None:

@@ -132,6 +132,22 @@ def test_deleting_needs_no_mouse(visitors: Visitors, demonstration: Demonstratio
     restore(visit, "Sansouris")
 
 
+def test_the_bin_says_once_what_its_button_does(
+    visitors: Visitors, demonstration: Demonstration
+) -> None:
+    add(demonstration, "unefois@demo.example", "Unefois")
+    demonstration.command("account", "delete", "unefois@demo.example")
+    visit = visitors()
+    page = enter(visit)
+    visit.open(USERS + "/corbeille")
+    cell = page.locator("td", has=page.get_by_role("button", name="Rétablir Ulysse Unefois"))
+    for width in (390, 800, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        before = cell.evaluate("cell => getComputedStyle(cell, '::before').content")
+        assert before in {"none", "normal"}, f"{before} beside its button at {width}"
+    restore(visit, "Unefois")
+
+
 @pytest.mark.parametrize("many", [False, True])
 def test_deleting_needs_no_script(
     visitors: Visitors, demonstration: Demonstration, *, many: bool

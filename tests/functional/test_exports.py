@@ -131,6 +131,21 @@ def test_what_the_operator_switched_off_is_in_no_file(scene: Scene) -> None:
         assert "Contenu" not in scene.visitor.app.get(USERS).html.main.text
 
 
+def test_the_breadcrumb_names_what_is_exported(scene: Scene) -> None:
+    for path, trail in (
+        (USERS, ["Annuaire", "Utilisateurs", "Exporter"]),
+        ("/aia/structures/paie/export", ["Annuaire", "Structures", "Service paie", "Exporter"]),
+        (
+            "/aia/applications/bip/gest/export",
+            ["Annuaire", "Applications", "BIP Gestionnaire", "Exporter"],
+        ),
+    ):
+        page = scene.visitor.app.get(path)
+        assert [each.text for each in page.html.select(".crumbs li")] == trail
+        above = page.html.select(".crumbs a")[-1]["href"]
+        assert above == path.removesuffix("/export"), "it leads where it says"
+
+
 def test_the_criteria_of_the_list_narrow_the_file(scene: Scene) -> None:
     assert [row["Nom"] for row in scene.table(USERS + "?nom=noel")] == ["Noël"]
     assert [row["Nom"] for row in scene.table(USERS + "?structure=paie")] == ["Noël"]

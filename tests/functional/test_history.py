@@ -1,13 +1,17 @@
 """*Historique*, through the whole application: changes in words, never when somebody came."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 from webtest import TestResponse
 
 from directory.authorisation import OPERATOR
 from directory.services import build
+from directory.services.accounts.address_change import AddressChanges
+from directory.services.accounts.address_refusal import AddressRefusals
 from directory.services.accounts.changes import Person
 from directory.services.accounts.invitations import Invitations
 from directory.services.accounts.photos import Photos
@@ -16,6 +20,7 @@ from directory.services.memberships.move import Move, Moves
 from directory.services.rights.assignments import Grant
 from directory.services.telling.history import SIZES
 from idp.context import Origin, acting
+from idp.mail import OutboxMail
 from tests.common.databases import Databases
 from tests.common.photos import image
 from tests.functional import aia_scene
@@ -96,6 +101,25 @@ def test_a_change_is_told_in_a_sentence_with_its_date(
     ]
     assert "Vitry / Service paie" in text_of(page)
     assert "10.9.8.7" not in page.text
+
+
+def test_who_refused_a_change_of_his_address_is_named(
+    world: World, visitor: Visitor, lea: str
+) -> None:
+    """By his link, where nobody is signed in."""
+    core, subject_id = world.services.core, lea.split("/")[3]
+    with acting(as_referent(world)):
+        AddressChanges(core).change(OPERATOR, subject_id, "lea.noel@demo.example", shown=LEA)
+    with core.db.reading() as session:
+        text = session.scalars(select(OutboxMail.text).where(OutboxMail.recipient == LEA)).one()
+    found = re.search(r"/adresse-remplacee/(\S+)", text)
+    assert found is not None
+    AddressRefusals(core).spend(found[1])
+    day = f"le {world.now.astimezone(world.services.settings.organization.time_zone):%d/%m/%Y}"
+    assert sentences(visitor.app.get(lea))[:2] == [
+        f"Léa NOËL a verrouillé son compte en refusant un changement d'adresse, {day}",
+        f"Léa NOËL a refusé que son adresse soit remplacée, {day}",
+    ]
 
 
 def test_what_was_before_stands_beside_what_is_since(

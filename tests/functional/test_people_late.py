@@ -11,11 +11,12 @@ from webtest import TestResponse, Upload
 from directory.authorisation import OPERATOR
 from directory.models import Membership
 from directory.services.accounts.changes import Person
+from directory.services.memberships.move import Move, Moves
 from idp.mail import OUTBOX, MailState, OutboxMail
 from tests.common.databases import Databases
 from tests.common.photos import image
 from tests.functional.aia_scene import scene_on
-from tests.functional.people_scene import BOTH, LEA, Scene, form_of, links, text_of
+from tests.functional.people_scene import BOTH, EVE, LEA, USERS, Scene, form_of, links, text_of
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -54,6 +55,14 @@ def remove(scene: Scene, mail: str, structure: str) -> None:
     with scene.world.services.db.unit_of_work() as session:
         theirs = update(Membership).where(Membership.public_id == gone.id)
         session.execute(theirs.values(deleted_at=now))
+
+
+def move(scene: Scene, mail: str, here: str, there: str) -> None:
+    """Whoever administers both moves the person, with no role."""
+    moves, subject_id = Moves(scene.world.services.core), scene.people[mail]
+    (one,) = (each for each in scene.sheet(mail).memberships if each.structure == here)
+    plan = moves.plan(OPERATOR, subject_id, one.id)
+    moves.run(OPERATOR, subject_id, one.id, Move(there, frozenset(), plan.version))
 
 
 def rows(page: TestResponse) -> list[tuple[str, ...]]:
@@ -102,6 +111,23 @@ def test_what_is_in_force_is_called_done_whoever_did_it(scene: Scene) -> None:
     share(scene)
     scene.directory.accounts.lock(OPERATOR, LEA)
     assert "C'était déjà fait." in text_of(form.submit(status=303).follow())
+
+
+def test_what_a_form_did_not_show_is_not_changed_by_it(scene: Scene) -> None:
+    share(scene)
+    scene.directory.accounts.lock(OPERATOR, LEA)
+    form = form_of(scene.get(LEA, "/editer"))
+    assert "nom" not in form.fields, "the account is shared"
+    (paie,) = (each for each in scene.sheet(LEA).memberships if each.structure == "paie")
+    form[f"service-{paie.id}"] = "Bourses"
+    remove(scene, LEA, "ivry")
+    refused = form.submit(status=409)
+    assert rows(refused) == [("Service", "Non renseigné", "Bourses")]
+    shown = form_of(refused)
+    assert shown["verrouille"].checked, "now it is, as it is recorded"
+    shown.submit(status=303)
+    assert scene.sheet(LEA).locked
+    assert scene.sheet(LEA).memberships[0].service == "Bourses"
 
 
 def test_what_was_typed_of_a_membership_that_went_is_shown(scene: Scene) -> None:
@@ -156,6 +182,46 @@ def test_who_left_his_structures_is_in_the_bin_though_his_account_is_not(scene: 
         assert "Ivry" not in page.text
 
 
+def test_who_was_moved_out_of_his_structures_is_said_to_be_elsewhere(scene: Scene) -> None:
+    photo = next(each for each in scene.get(LEA, "/photo").forms.values() if "photo" in each.fields)
+    photo["photo"] = Upload("moi.jpg", image((300, 200), "JPEG"), "image/jpeg")
+    edited, moving = form_of(scene.get(LEA, "/editer")), form_of(scene.get(LEA, "/structure"))
+    edited["nom"], moving["structure"] = "Martin", "ecoles"
+    move(scene, LEA, "paie", "ivry")
+    late = [photo.submit(status=404), edited.submit(status=404), moving.submit(status=404)]
+    late += [scene.post(scene.path(LEA, end)) for end in ("/supprimer", PASSWORD, *ACTIONS)]
+    for sent in late:
+        assert sent.status_int == 404, sent.request.path
+        assert sent.html.h1.text == "Léa NOËL n'est plus dans vos structures", sent.request.path
+        assert "Rien n'a été enregistré. Cette personne a été déplacée" in text_of(sent)
+        assert "correspondantCIG@cig929394.fr" in text_of(sent)
+        assert "Ivry" not in sent.text, "where she is now is not his to know"
+    assert scene.sheet(LEA).sn == "Noël"
+    asked = scene.get(LEA, status=404)
+    assert asked.html.h1.text == "Léa NOËL n'est plus dans vos structures"
+    assert "Rien n'a été enregistré" not in text_of(asked)
+    assert "fait quitter une structure à Léa NOËL" in text_of(
+        scene.visitor.app.get("/aia/structures/paie/historique")
+    ), "all that is told is read there"
+
+
+def test_a_move_is_told_to_nobody_who_did_not_see_the_person(scene: Scene) -> None:
+    """Nor for longer than the bin would tell of him."""
+    bare = text_of(scene.visitor.app.get(f"{USERS}/nobody", status=404))
+    scene.directory.structures.add(OPERATOR, "melun", "Melun", parent=None)
+    move(scene, EVE, "ivry", "melun")
+    move(scene, LEA, "paie", "ivry")
+    scene.realm.clock.advance(timedelta(days=19))
+    scene.become("referent")
+    assert "a été déplacée" in text_of(scene.get(LEA, status=404))
+    scene.realm.clock.advance(timedelta(days=1))
+    scene.become("referent")
+    for who in (EVE, LEA):
+        told = scene.get(who, status=404)
+        assert told.html.h1.text in bare, who
+        assert "NOËL" not in told.text, who
+
+
 def test_a_membership_that_went_says_so(scene: Scene) -> None:
     directory = scene.directory
     directory.accounts.add(OPERATOR, Person(LEA, "Noël", "Léa"), "ecoles", no_mail=True)
@@ -199,7 +265,11 @@ def test_a_second_press_mails_no_second_link(scene: Scene) -> None:
     edited["reinitialisation"] = True
     assert "Ce mail vient déjà de partir à Léa NOËL" in text_of(edited.submit().follow())
     edited["nom"] = "Martin"
-    assert "Les informations de Léa MARTIN sont enregistrées" in text_of(edited.submit().follow())
+    told = text_of(edited.submit().follow())
+    assert (
+        "Les informations de Léa MARTIN sont enregistrées. Un mail pour son mot de passe vient "
+        "déjà de partir : aucun second n'est envoyé." in told
+    )
     assert scene.sheet(LEA).sn == "Martin", "that a mail left undoes nothing"
     assert "C'était déjà fait." in text_of(edited.submit(status=303).follow())
     assert scene.mails() == [("password-first-visit", LEA)]

@@ -76,16 +76,21 @@ class Asked:
     """A kind of export: where it is asked for, and what it is called.
 
     ``below``: how *Inclure les sous-structures* is ticked, None where it is not offered. ``back``
-    is the list as it was left.
+    is the list as it was left; ``above`` what stands before it on the page: a name and where to.
     """
 
     title: str
     text: str
     back: str
-    crumbs: tuple[tuple[str, str | None], ...]
+    above: tuple[str, str]
     make: Callable[[Actor, Options], Export]
     below: bool | None = None
     role: bool = False
+
+    @property
+    def of_one(self) -> bool:
+        """Whether it is of one structure or one role, whose name is told."""
+        return self.role or self.below is not None
 
 
 def users(request: Request) -> Asked:
@@ -101,7 +106,7 @@ def users(request: Request) -> Asked:
         else "Le fichier contient tous les utilisateurs de vos structures, "
         "une ligne par rattachement à une structure.",
         back=back,
-        crumbs=(("Utilisateurs", back), ("Exporter", None)),
+        above=("Utilisateurs", back),
         make=lambda actor, options: Exports(request.services.core).users(actor, criteria, options),
     )
 
@@ -118,11 +123,7 @@ def structure(request: Request) -> Asked:
         title="Exporter les membres de la structure",
         text=f"Le fichier contient une ligne par membre{_only(text)}.",
         back=back,
-        crumbs=(
-            ("Structures", request.route_path("aia_structures")),
-            ("Structure", back),
-            ("Exporter", None),
-        ),
+        above=("Structures", request.route_path("aia_structures")),
         make=lambda actor, options: Exports(request.services.core).structure(
             actor, code, options, below=below, text=text
         ),
@@ -140,11 +141,7 @@ def role(request: Request) -> Asked:
         text=f"Le fichier contient une ligne par personne et par structure{_only(text)}, "
         "avec les dates du rôle et qui l'a donné.",
         back=back,
-        crumbs=(
-            ("Applications", request.route_path("aia_applications")),
-            ("Rôle", back),
-            ("Exporter", None),
-        ),
+        above=("Applications", request.route_path("aia_applications")),
         make=lambda actor, options: Exports(request.services.core).holders(
             actor, *codes, options, text=text
         ),
@@ -209,8 +206,10 @@ def _details(off: Collection[str]) -> str:
 
 
 def _page(request: Request, asked: Asked, export: Export, *, error: str = "") -> Response:
+    named = ((export.name, asked.back),) if asked.of_one else ()
     values = {
         "asked": asked,
+        "crumbs": (asked.above, *named, ("Exporter", None)),
         "name": export.name,
         "action": request.path_qs,
         "error": error,

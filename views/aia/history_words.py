@@ -19,7 +19,7 @@ SENTENCES: Mapping[str, str] = {
     "access-request.refused": "refusé la demande d'accès {of_person} à {application}",
     "access-request.withdrawn": "retiré sa demande d'accès à {application}",
     "account.address-changed": "changé l'adresse mail {of_person}",
-    "account.address-refused": "refusé que son adresse soit remplacée",
+    "account.address-refused": "refusé que {his} adresse soit remplacée",
     "account.created": "créé le compte {of_person}",
     "account.deleted": "mis le compte {of_person} à la corbeille",
     "account.invited-again": "renvoyé à {person} le mail de création de son compte",
@@ -57,6 +57,11 @@ SENTENCES: Mapping[str, str] = {
     "structure.reopened": "rouvert une structure",
     "structure.siret-changed": "modifié le SIRET d'une structure",
 }
+
+_OWN: Mapping[str, str] = {
+    "account.locked": "verrouillé {his} compte en refusant un changement d'adresse",
+}
+"""What a person does to himself; nobody else's sentence would do."""
 
 _FIELDS: Mapping[str, str] = {
     "sn": "Nom",
@@ -118,9 +123,11 @@ def tell(line: HistoryLine, zone: ZoneInfo) -> Told:
 
 def _sentence(line: HistoryLine) -> str:
     count = line.parameters.get("count")
-    return ("{actor} {has} " + SENTENCES[line.code]).format(
+    told = _OWN.get(line.code) if line.own else None
+    return ("{actor} {has} " + (told or SENTENCES[line.code])).format(
         actor=line.actor,
         has="avez" if line.actor == YOU else "a",
+        his="votre" if line.actor == YOU else "son",
         person=line.person,
         of_person=of(line.person),
         application=line.application,

@@ -20,22 +20,26 @@ NOTHING_SAVED = "Rien n'a été enregistré. "
 IN_BIN = {
     Cause.ACCOUNT_IN_BIN: (
         "{name} est dans la corbeille",
-        "Ce compte a été supprimé. Il peut être rétabli pendant 20 jours, puis il est effacé.",
+        "Ce compte a été supprimé. La corbeille dit jusqu'à quand, et par qui, il peut revenir.",
     ),
     Cause.LEFT: (
         "{name} n'est plus dans vos structures",
-        "Cette personne en a été retirée. Pendant 20 jours, la corbeille permet de l'y rétablir.",
+        "Pendant 20 jours, la corbeille dit depuis quand, et si on peut l'y rétablir.",
     ),
     Cause.MEMBERSHIP_IN_BIN: (
         "Un rattachement {of_name} a été supprimé",
-        "Pendant 20 jours, la corbeille permet de le rétablir.",
+        "Pendant 20 jours, la corbeille dit si on peut le rétablir.",
     ),
 }
 """A title and a text."""
 
+AWAY = (
+    "{name} n'est plus dans vos structures",
+    "Cette personne a été déplacée dans une structure que vous n'administrez pas.",
+)
 GONE = (
     "Ce rattachement {of_name} n'est plus dans vos structures",
-    "Il a été déplacé ou supprimé. La fiche de cette personne montre où elle est maintenant.",
+    "Il a été déplacé ou supprimé. La fiche de cette personne montre ce qu'elle y a encore.",
 )
 OF_MEMBERSHIP = "aia_user_structure"
 """The page of a membership; the others are about the account, whatever else they show."""
@@ -73,6 +77,8 @@ def _words(request: Request, person: OutOfReach) -> tuple[str, str] | None:
     words: tuple[str, str] | None = None
     if person.in_bin:
         words = IN_BIN[person.cause]
+    elif person.away:
+        words = AWAY
     elif person.cause is Cause.NOT_HIS and route in NOT_HIS:
         words = NOT_HIS[route], person.why
     elif person.cause is Cause.MEMBERSHIP_GONE and route == OF_MEMBERSHIP:

@@ -39,6 +39,8 @@ SERVICE = "service-"
 """How the name begins of a field that each membership of a form has."""
 MOST_LOST = 20
 """Memberships of a posted form that are no more there; whoever forges more is told of these."""
+MAILED = " Un mail lui est envoyé pour son mot de passe."
+NOT_MAILED = " Un mail pour son mot de passe vient déjà de partir : aucun second n'est envoyé."
 GONE = "Ce rattachement n'est plus dans vos structures"
 ELSEWHERE = "une autre structure"
 
@@ -69,9 +71,15 @@ def _save(request: Request, editable: Editable, values: forms.Values) -> Respons
     typed = _typed(request, editable, sent, values)
     reset = bool(values.get("reinitialisation"))
     version = str(values["version"])
+    unsent: list[AlreadyDone] = []
     try:
-        changed = Edits(request.services.core).save(
-            require_administrator(request), sheet.subject_id, typed, version, reset_password=reset
+        saved = Edits(request.services.core).save(
+            require_administrator(request),
+            sheet.subject_id,
+            typed,
+            version,
+            reset_password=reset,
+            unsent=unsent.append,
         )
     except AlreadyDone as error:
         toast(request, error.public)
@@ -84,8 +92,10 @@ def _save(request: Request, editable: Editable, values: forms.Values) -> Respons
         raise FormRefused.because(error) from error
     account = typed.account
     name = full_name(account.given_name, account.sn) if account else name_of(sheet)
-    told = f"Les informations {of(name)} sont enregistrées." if changed else "Rien n'a changé."
-    toast(request, told + (" Un mail lui est envoyé pour son mot de passe." if reset else ""))
+    told = f"Les informations {of(name)} sont enregistrées." if saved else "Rien n'a changé."
+    if reset:
+        told += NOT_MAILED if unsent else MAILED
+    toast(request, told)
     return see_other(request, path=path_of(request, sheet))
 
 
@@ -144,7 +154,7 @@ def _sent(request: Request, editable: Editable) -> Sent:
     ids = {name.removeprefix(SERVICE): None for name in posted if name.startswith(SERVICE)}
     lost = [each for each in ids if each not in known and len(each) <= MAX_CODE][:MOST_LOST]
     return Sent(
-        now.account or "nom" in posted,
+        "nom" in posted or (now.account and not ids),  # a form shows memberships, or the account
         now.link or "reinitialisation" in posted,
         (*now.parts, *(Part(each, ELSEWHERE, f"debut-{each}" in posted) for each in lost)),
     )

@@ -121,7 +121,7 @@ class Accounts:
                 session, actor, person, structure, accept_generic=accept_generic, lock=True
             )
             account = plan.account or self._create(session, actor, person, plan)
-            membership = self._join(session, actor, account, plan.where, person.fields)
+            membership = self._join(session, actor, account, plan, person.fields)
             # Somebody who is known keeps the password that he chose.
             if plan.account is None and password is not None and hashed is not None:
                 self._check_password(session, actor, account, password)
@@ -279,11 +279,16 @@ class Accounts:
         session: Session,
         actor: Actor,
         account: Account,
-        where: Structure,
+        plan: "_Plan",
         fields: MembershipFields,
     ) -> Membership:
-        confirmed = takes_effect(session, actor, account, where.path, self._core.clock.now())
-        return attach_membership(self._core, session, account, where, fields, confirmed=confirmed)
+        path = plan.where.path
+        confirmed = takes_effect(session, actor, account, path, self._core.clock.now())
+        # As old as an account that is made for it: who reads of the one reads that he made both.
+        at = account.created_at if plan.account is None else None
+        return attach_membership(
+            self._core, session, account, plan.where, fields, confirmed=confirmed, at=at
+        )
 
     def _tell(self, session: Session, membership: Membership, *, created: bool) -> None:
         """Mail the person; for a second structure also the référents of the first."""

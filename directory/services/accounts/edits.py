@@ -4,6 +4,7 @@ Each form carries prints of what was shown (:attr:`Values.version`): what change
 overwritten, and both versions can be shown.
 """
 
+from collections.abc import Callable
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from idp.services import Core
 
 
+def _nobody_told(_: AlreadyDone) -> None:
+    """Who saves does not ask whether a mail was sent."""
+
+
 class Edits:
     """Shows what may be changed, and changes it."""
 
@@ -69,10 +74,12 @@ class Edits:
         version: str,
         *,
         reset_password: bool = False,
+        unsent: Callable[[AlreadyDone], None] = _nobody_told,
     ) -> bool:
         """Change it, in one transaction; whether anything was done.
 
-        ``reset_password``: mail a link to choose one, too, unless one left a moment ago.
+        ``reset_password``: mail a link to choose one, too, unless one left a moment ago: then
+        ``unsent`` is told why none is.
 
         Raises:
             NotFound, NotAllowed: as :meth:`open`; also for what is not his to change.
@@ -99,16 +106,13 @@ class Edits:
                     raise NotAllowed(f"membership {public_id!r}")
                 changed |= self._save_membership(session, actor, rows[public_id], wanted, shown)
             if reset_password:
-                self._reset_password(actor, account, alone=not changed)
+                try:
+                    self._invitations.reset(actor, account.mail)
+                except AlreadyDone as left:
+                    if not changed:
+                        raise
+                    unsent(left)  # it undoes nothing of what else is saved
             return changed or reset_password
-
-    def _reset_password(self, actor: Actor, account: Account, *, alone: bool) -> None:
-        """That a link left a moment ago undoes nothing of what else is saved."""
-        try:
-            self._invitations.reset(actor, account.mail)
-        except AlreadyDone:
-            if alone:
-                raise
 
     def put_photo(
         self, actor: Actor, subject_id: str, upload: bytes, square: Square | None = None

@@ -150,17 +150,18 @@ def attach_membership(
     fields: MembershipFields,
     *,
     confirmed: bool,
+    at: datetime | None = None,
 ) -> Membership:
     """Add a membership and journal it. The caller has asked the decider.
 
-    The caller has locked the account.
+    The caller has locked the account. ``at``: since when it is there, if not since now.
 
     Raises:
         AlreadyExists: the person already belongs to this structure.
         MembershipInBin: he did until less than 20 days ago.
         DirectoryError: the structure is closed, or a field is wrong.
     """
-    now = core.clock.now()
+    now = at or core.clock.now()
     if is_over(structure.closed_at, now):
         raise DirectoryError(
             f"{structure.code} is closed", public=f"La structure « {structure.label} » est fermée."

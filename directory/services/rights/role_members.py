@@ -19,7 +19,12 @@ from directory.services.dates import Dates
 from directory.services.lookup import hold_accounts
 from directory.services.rights.administered import RoleRef, administered_role
 from directory.services.rights.granting import Granting, assignment_of
-from directory.services.rights.role_sentences import begins_later, no_effect_yet, person_name
+from directory.services.rights.role_sentences import (
+    begins_later,
+    each_once,
+    no_effect_yet,
+    person_name,
+)
 from idp.errors import AlreadyDone, DirectoryError, NotFound, StaleEdit
 
 if TYPE_CHECKING:
@@ -71,6 +76,7 @@ class TickedPerson:
 class Assigned:
     """Names of those who were given the role, and of those who had it already.
 
+    ``names``: of each person one, with the number of his memberships where they are several.
     ``to_come``: one of the latter has it from a later day on, which stands beside his name;
     ``waiting``: sentences about those for whom it has no effect yet; ``oneself``: the actor is
     among them.
@@ -153,9 +159,7 @@ class RoleMembers:
             found = _in_reach(session, actor, role, wanted, Permission.GRANT_ROLE, lock=True)
             if len(found) != len(wanted):
                 count = len(wanted) - len(found)
-                who = (
-                    "Une personne cochée" if count == 1 else f"{count} personnes cochées : chacune"
-                )
+                who = "Un rattachement coché" if count == 1 else f"{count} rattachements : chacun"
                 raise NotFound(f"{count} memberships out of reach", public=f"{who} {GONE}")
             held = self._holding(session, found, role)
             fresh = [one for one in found if one.id not in held]
@@ -294,7 +298,7 @@ class RoleMembers:
         if len(wanted) > MOST:
             raise DirectoryError(
                 f"{len(wanted)} at once",
-                public=f"{len(wanted)} personnes cochées : affectez-en au plus {MOST} à la fois.",
+                public=f"Plus de {MOST} rattachements cochés : affectez-en {MOST} au plus.",
             )
         self._check_dates(valid_from, valid_until)
 
@@ -336,7 +340,7 @@ class RoleMembers:
         return Assigned(
             application=role.application.label,
             role=role.label,
-            names=tuple(person_name(one.account) for one in fresh),
+            names=each_once(fresh),
             already=tuple(
                 person_name(one.account) + (f" ({when})" if when else "")
                 for (one, _), when in zip(held, later, strict=True)

@@ -1,5 +1,7 @@
 """What the screens of roles say of people."""
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -11,6 +13,15 @@ from idp.names import full_name
 def person_name(account: Account) -> str:
     """``Léa NOËL``."""
     return full_name(account.given_name, account.sn)
+
+
+def each_once(memberships: Iterable[Membership]) -> tuple[str, ...]:
+    """The people of these memberships by name: two of the same name are two."""
+    times = Counter(one.account for one in memberships)
+    return tuple(
+        person_name(account) + (f" ({count} rattachements)" if count > 1 else "")
+        for account, count in times.items()
+    )
 
 
 def no_effect_yet(membership: Membership, now: datetime, zone: ZoneInfo) -> str:

@@ -113,7 +113,7 @@ class History:
         """
         with self._core.db.reading() as session:
             account = account_by_subject(session, actor, subject_id, binned=None)
-            reaches = _reaches(session, actor, None)
+            reaches = reaches_of(session, actor)
             found = changes(
                 self._core.db,
                 _codes(actor),
@@ -141,7 +141,7 @@ class History:
         """
         with self._core.db.reading() as session:
             structure = structure_in_scope(session, actor, code)
-            reaches = _reaches(session, actor, structure, below=below)
+            reaches = reaches_of(session, actor, structure, below=below)
             found = changes(
                 self._core.db,
                 _codes(actor),
@@ -206,8 +206,8 @@ def _codes(actor: Actor) -> frozenset[str]:
     return FOR_CENTRAL if actor.everywhere else CHANGES
 
 
-def _reaches(
-    session: Session, actor: Actor, structure: Structure | None, *, below: bool = True
+def reaches_of(
+    session: Session, actor: Actor, structure: Structure | None = None, *, below: bool = True
 ) -> tuple[Reach, ...]:
     """What he may read, within a structure if one is given. Two statements at the most."""
     if actor.everywhere and structure is None:

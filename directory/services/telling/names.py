@@ -31,8 +31,9 @@ _PLACE = ("code", "path", "label_path")
 class HistoryLine:
     """One change. ``day_only``: the person did it himself, so the hour would tell when he came.
 
-    ``structure`` is a label path; ``application`` and ``role`` are labels; all three are empty
-    where the change concerns none. ``parameters``: what the journal holds of it.
+    ``own``: he did, whoever reads it. ``structure`` is a label path; ``application`` and ``role``
+    are labels; all three are empty where the change concerns none. ``parameters``: what the journal
+    holds of it.
     """
 
     at: datetime
@@ -43,6 +44,7 @@ class HistoryLine:
     application: str
     role: str
     parameters: Mapping[str, object]
+    own: bool
     day_only: bool
 
 
@@ -63,7 +65,8 @@ class Names:
     def line(self, change: Change) -> HistoryLine:
         """This change, with the names in it."""
         application, role = _target(change)
-        own = change.actor == change.subject_id and not self._actor.everywhere
+        own = change.actor == change.subject_id
+        told_whole = self._actor.everywhere or change.actor == self._actor.subject_id
         place = self._structures.get(change.structure or "")
         return HistoryLine(
             at=change.at,
@@ -74,7 +77,8 @@ class Names:
             application=self._labels.get((application, ""), application),
             role=self._labels.get((application, role), role),
             parameters=self._parameters(change),
-            day_only=own and change.actor != self._actor.subject_id,
+            own=own,
+            day_only=own and not told_whole,
         )
 
     def _who(self, change: Change) -> str:

@@ -57,6 +57,20 @@ def test_a_referent_reads_of_a_shared_person_what_is_his(
     assert codes(history.of_account(referent, shared))[0] == "account.locked"
 
 
+def test_who_creates_an_account_reads_that_he_did(
+    world: World, referent: Actor, clock: FakeClock
+) -> None:
+    """Its first membership is no younger, though the clock goes on between the two."""
+    clock.run()
+    with acting(Origin(actor=referent.subject_id)):
+        subject_id = world.add("lea@ville.fr", "a-rh", referent).subject_id
+    page = History(world.core).of_account(referent, subject_id)
+    assert [(line.code, line.actor) for line in page.lines] == [
+        ("membership.added", "Vous"),
+        ("account.created", "Vous"),
+    ]
+
+
 def test_use_and_mandates_are_not_his_to_read(
     world: World, referent: Actor, central: Actor, shared: str
 ) -> None:

@@ -87,6 +87,13 @@ def test_several_are_given_the_role_at_once(desk: Desk, clock: FakeClock) -> Non
     assert events[0][2]["after"] == {"from": None, "until": until.isoformat()}
 
 
+def test_who_is_ticked_in_two_places_is_one_person(desk: Desk) -> None:
+    one, two = desk.add("one"), desk.add("two")
+    desk.world.add("one@ville.fr", "a")
+    done = desk.members.assign(desk.actor, R1, (one, desk.membership("one", "a"), two))
+    assert done.names == ("Prénom NOM (2 rattachements)", "Prénom NOM")
+
+
 def test_who_has_it_already_keeps_it_as_it_is(desk: Desk, clock: FakeClock) -> None:
     one, two = desk.add("one"), desk.add("two")
     desk.members.assign(desk.actor, R1, (one,), valid_until=clock.now() + DAY)

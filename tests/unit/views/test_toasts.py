@@ -112,6 +112,12 @@ def test_it_is_told_soon_or_never(browser: Browser, clock: FakeClock) -> None:
     assert browser.read() == ()
 
 
+def test_no_line_begins_with_a_sign(browser: Browser) -> None:
+    browser.tell("Fait : « Lecteur » est donné ; et après ? Oui !")
+    (told,) = browser.read()
+    assert told.text == "Fait_: «_Lecteur_» est donné_; et après_? Oui_!".replace("_", "\u00a0")
+
+
 def test_it_fits_a_cookie(browser: Browser) -> None:
     """In French three long ones do; where they do not, the latest is told whole."""
     for text, kept in (("é", 2), ("e", MOST), ("\N{GRINNING FACE}", 1), ("\ud800", MOST)):

@@ -182,13 +182,16 @@ function boxesOf(form) {
 
 function count(form) {
   const boxes = boxesOf(form);
-  const here = boxes.filter((box) => box.checked).length;
+  const ticked = boxes.filter((box) => box.checked);
+  const here = ticked.length;
+  // A line that is one of several of a person names him.
+  const people = new Set(ticked.map((box) => box.dataset.person ?? box)).size;
   for (const place of form.querySelectorAll("[data-selected]")) {
     const elsewhere = Number(place.dataset.already);
-    const total = elsewhere + here;
+    const total = elsewhere + people;
     const noun = place.dataset.noun ? ` ${place.dataset.noun}` : "";
     const whole = form.querySelector("[data-select-whole]")?.checked;
-    const apart = elsewhere ? `, ${here ? `dont ${elsewhere} ` : ""}hors de cette page` : "";
+    const apart = elsewhere ? `, ${here ? `dont ${elsewhere} ` : ""}hors de cette page` : people < here ? ` (${here} rattachements)` : "";
     place.textContent = total && !whole ? `${total}${noun}${total > 1 ? `${noun && "s"} sélectionnés` : " sélectionné"}${apart}` : "";
     for (const button of form.querySelectorAll("[data-needs-selection]")) {
       button.disabled = !total && !whole;
