@@ -71,15 +71,9 @@ def _save(request: Request, editable: Editable, values: forms.Values) -> Respons
     typed = _typed(request, editable, sent, values)
     reset = bool(values.get("reinitialisation"))
     version = str(values["version"])
-    unsent: list[AlreadyDone] = []
     try:
         saved = Edits(request.services.core).save(
-            require_administrator(request),
-            sheet.subject_id,
-            typed,
-            version,
-            reset_password=reset,
-            unsent=unsent.append,
+            require_administrator(request), sheet.subject_id, typed, version, reset_password=reset
         )
     except AlreadyDone as error:
         toast(request, error.public)
@@ -92,9 +86,9 @@ def _save(request: Request, editable: Editable, values: forms.Values) -> Respons
         raise FormRefused.because(error) from error
     account = typed.account
     name = full_name(account.given_name, account.sn) if account else name_of(sheet)
-    told = f"Les informations {of(name)} sont enregistrées." if saved else "Rien n'a changé."
+    told = f"Les informations {of(name)} sont enregistrées." if saved.done else "Rien n'a changé."
     if reset:
-        told += NOT_MAILED if unsent else MAILED
+        told += MAILED if saved.mailed else NOT_MAILED
     toast(request, told)
     return see_other(request, path=path_of(request, sheet))
 

@@ -4,7 +4,7 @@ Each form carries prints of what was shown (:attr:`Values.version`): what change
 overwritten, and both versions can be shown.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
@@ -39,8 +39,17 @@ if TYPE_CHECKING:
     from idp.services import Core
 
 
-def _nobody_told(_: AlreadyDone) -> None:
-    """Who saves does not ask whether a mail was sent."""
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What an edit did: something ``changed``; a link for a password was ``mailed``."""
+
+    changed: bool
+    mailed: bool
+
+    @property
+    def done(self) -> bool:
+        """Whether it did anything."""
+        return self.changed or self.mailed
 
 
 class Edits:
@@ -74,12 +83,10 @@ class Edits:
         version: str,
         *,
         reset_password: bool = False,
-        unsent: Callable[[AlreadyDone], None] = _nobody_told,
-    ) -> bool:
-        """Change it, in one transaction; whether anything was done.
+    ) -> Saved:
+        """Change it, in one transaction.
 
-        ``reset_password``: mail a link to choose one, too, unless one left a moment ago: then
-        ``unsent`` is told why none is.
+        ``reset_password``: mail a link to choose one, too, unless one left a moment ago.
 
         Raises:
             NotFound, NotAllowed: as :meth:`open`; also for what is not his to change.
@@ -95,8 +102,8 @@ class Edits:
             rows = _locked_memberships(session, account)
             now = editable(self._sheets.of(session, actor, account), self._zone)
             if now.values.version != version:
-                mailed = not reset_password or self._links.just_left(session, account)
-                if mailed and now.seen.hold(typed):
+                reset = not reset_password or self._links.just_left(session, account)
+                if reset and now.seen.hold(typed):
                     raise AlreadyDone(f"account {account.id} is as it was typed")
                 raise StaleEdit(f"account {account.id} changed since it was shown")
             changed = self._save_account(session, actor, account, typed.account, now.values)
@@ -105,14 +112,18 @@ class Edits:
                 if shown is None:
                     raise NotAllowed(f"membership {public_id!r}")
                 changed |= self._save_membership(session, actor, rows[public_id], wanted, shown)
-            if reset_password:
-                try:
-                    self._invitations.reset(actor, account.mail)
-                except AlreadyDone as left:
-                    if not changed:
-                        raise
-                    unsent(left)  # it undoes nothing of what else is saved
-            return changed or reset_password
+            mailed = reset_password and self._reset_password(actor, account, alone=not changed)
+            return Saved(changed, mailed)
+
+    def _reset_password(self, actor: Actor, account: Account, *, alone: bool) -> bool:
+        """Whether a link left now: that one left before undoes nothing of what else is saved."""
+        try:
+            self._invitations.reset(actor, account.mail)
+        except AlreadyDone:
+            if alone:
+                raise
+            return False
+        return True
 
     def put_photo(
         self, actor: Actor, subject_id: str, upload: bytes, square: Square | None = None

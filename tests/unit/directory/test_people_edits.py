@@ -69,9 +69,10 @@ def save(
     world: World, actor: Actor, subject_id: str, *, reset: bool = False, **changed: object
 ) -> bool:
     now = opened(world, actor, subject_id).values
-    return Edits(world.core).save(
+    saved = Edits(world.core).save(
         actor, subject_id, typed(now, **changed), now.version, reset_password=reset
     )
+    return saved.done
 
 
 def last_event(world: World) -> AuditEvent:
@@ -304,7 +305,7 @@ def test_what_is_pasted_is_recorded_clean_and_pressed_twice_done(
     """Doubled and unbreakable spaces and soft hyphens stay out: nobody would see a difference."""
     shown = opened(world, referent, lea).values
     pasted = typed(shown, given_name="Léa  Marie\u00a0", function="Chef\u00a0de pro\u00adjet ")
-    assert Edits(world.core).save(referent, lea, pasted, shown.version)
+    assert Edits(world.core).save(referent, lea, pasted, shown.version).changed
     with pytest.raises(AlreadyDone):
         Edits(world.core).save(referent, lea, pasted, shown.version)
     now = opened(world, referent, lea).values
@@ -321,7 +322,7 @@ def test_of_two_who_save_at_once_one_is_told(world: World, referent: Actor, lea:
         return lambda: Edits(world.core).save(referent, lea, values, shown.version)
 
     outcomes = at_once(one("Paie"), one("Carrières"))
-    assert sorted(type(each).__name__ for each in outcomes) == ["StaleEdit", "bool"]
+    assert sorted(type(each).__name__ for each in outcomes) == ["Saved", "StaleEdit"]
     assert world.events().count("membership.edited") == 1
 
 
