@@ -122,9 +122,14 @@ class World:
         return self
 
     def put_back(self) -> None:
-        """As it was at the start, in the browser too."""
-        self.realm.put_back("start")
+        """As it was at the start, in the browser too.
+
+        The page is left first: one that asks how its work goes would go elsewhere by itself where
+        that work is no more, and so stop what is opened next.
+        """
         self.page.evaluate("sessionStorage.clear()")
+        self.page.goto("about:blank")
+        self.realm.put_back("start")
 
     # --- the beginning -------------------------------------------------------------------------
 
