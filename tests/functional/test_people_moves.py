@@ -9,12 +9,16 @@ from sqlalchemy import select
 from directory import actors
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Application, ApplicationEntity
+from directory.services.accounts.address_change import AddressPlan
 from directory.services.accounts.changes import Person
+from directory.services.structures.closing import StructureClosing
 from idp.mail import OutboxMail
+from idp.request import Request
 from tests.common.databases import Databases
 from tests.functional.aia_scene import scene_on
 from tests.functional.conftest import to_correct
 from tests.functional.people_scene import BOTH, EVE, LEA, Scene, form_of, links, text_of
+from views.aia import user_address
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -92,12 +96,40 @@ def test_an_address_is_changed_and_refused(scene: Scene) -> None:
 
 
 def test_the_screen_says_what_putting_an_address_back_does(scene: Scene) -> None:
-    said = f"Si vous remettez {LEA}, le changement est annulé"
-    assert said not in text_of(scene.get(LEA, "/adresse"))
+    said = f"Si vous remettez {LEA}, le changement est annulé : personne ne peut le refuser."
+    page = text_of(scene.get(LEA, "/adresse"))
+    assert said not in page
+    assert "L'ancienne adresse est prévenue : pendant 7 jours, elle peut refuser" in page
     form = form_of(scene.get(LEA, "/adresse"))
     form["adresse"] = "lea.martin@demo.example"
     form.submit(status=303)
-    assert said in text_of(scene.get(LEA, "/adresse"))
+    page = text_of(scene.get(LEA, "/adresse"))
+    assert said in page
+    assert f"personne n'y a choisi de mot de passe. L'adresse {LEA} est prévenue de nouveau" in page
+    assert "L'ancienne adresse est prévenue" not in page
+    scene.post(refusal_path(scene))
+    scene.become("correspondant")
+    page = text_of(scene.get(LEA, "/adresse"))
+    assert said in page
+    assert "elle ne peut pas refuser : vous décidez d'un changement qui a été refusé" in page
+    assert "prévenue de nouveau" not in page
+
+
+def test_no_mail_is_promised_to_who_was_locked_meanwhile(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form, plan = form_of(scene.get(LEA, "/adresse")), user_address._plan
+
+    def then_locked(request: Request) -> AddressPlan:
+        found = plan(request)
+        scene.directory.accounts.lock(OPERATOR, LEA)
+        return found
+
+    monkeypatch.setattr(user_address, "_plan", then_locked)
+    form["adresse"] = "lea.martin@demo.example"
+    shown = text_of(form.submit().follow())
+    assert "est maintenant lea.martin@demo.example. Son compte ne peut pas servir" in shown
+    assert scene.mails() == [("address-changed", LEA)]
 
 
 def test_the_correspondant_reads_which_offers_stay(scene: Scene) -> None:
@@ -115,6 +147,9 @@ def test_the_correspondant_reads_which_offers_stay(scene: Scene) -> None:
     assert "Ivry" not in text_of(page)
     scene.become("correspondant")
     assert said in text_of(scene.get(LEA, "/adresse"))
+    closing = StructureClosing(scene.world.services.core)
+    closing.close(OPERATOR, "ivry", closing.preview(OPERATOR, "ivry").version, people_ok=True)
+    assert said in text_of(scene.get(LEA, "/adresse")), "it waits there for the day it opens"
 
 
 def test_the_screen_names_who_knows_him_by_the_address(scene: Scene) -> None:

@@ -5,7 +5,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from directory.services.accounts.address_change import AddressChanges, AddressPlan, GenericAddress
-from directory.states import ACTIVE, UNCONFIRMED
+from directory.states import ACTIVE
 from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, StaleEdit
 from idp.identity import known_by_address
 from idp.names import of
@@ -53,7 +53,7 @@ def change(request: Request) -> Response:
 def _change(request: Request, plan: AddressPlan, values: Values) -> Response:
     sheet = plan.person.sheet
     try:
-        new = AddressChanges(request.services.core).change(
+        done = AddressChanges(request.services.core).change(
             require_administrator(request),
             sheet.subject_id,
             str(values["adresse"]),
@@ -72,8 +72,8 @@ def _change(request: Request, plan: AddressPlan, values: Values) -> Response:
         raise FormRefused(error.public, field="adresse") from error
     except DirectoryError as error:
         raise FormRefused.because(error) from error
-    mail = "Un mail l'y attend." if sheet.state == ACTIVE else NO_MAIL
-    toast(request, f"L'adresse {of(name_of(sheet))} est maintenant {new}. {mail}")
+    mail = "Un mail l'y attend." if done.invited else NO_MAIL
+    toast(request, f"L'adresse {of(name_of(sheet))} est maintenant {done.mail}. {mail}")
     return see_other(request, path=path_of(request, sheet))
 
 
@@ -123,18 +123,13 @@ def _page(
         "usable": plan.person.sheet.state == ACTIVE,
         "applications": _applications(request, plan),
         "undoable": plan.undoable,
-        "offers": _offers(plan),
+        "refuser": plan.refuser,
+        "offers": plan.offers,
         "overtaken": overtaken,
     }
     response = render_to_response("views:templates/aia/user_address.jinja2", values, request)
     response.status = status
     return response
-
-
-def _offers(plan: AddressPlan) -> tuple[str, ...]:
-    """Where a membership goes on waiting for its person: what the actor sees is not withdrawn."""
-    waiting = (each for each in plan.person.sheet.memberships if each.state == UNCONFIRMED)
-    return tuple(each.label_path for each in waiting)
 
 
 def _applications(request: Request, plan: AddressPlan) -> tuple[str, ...]:

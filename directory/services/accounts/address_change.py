@@ -5,31 +5,33 @@ The new address gets a first-visit mail. The old one is told, may refuse it for 
 nobody else's meanwhile. Memberships that the person has not confirmed go, except where whoever
 changes the address may edit them: the correspondant, everywhere.
 
-Who puts an address back undoes that change: see :func:`_undoable`.
+Who puts an address back undoes that change, and a mistyped one refuses nothing: see
+:mod:`directory.services.accounts.address_claims`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from directory.authorisation import Actor, Permission, may, require
 from directory.models import Account, AddressChange, Application, ApplicationEntity, Membership
 from directory.search import mail_key
+from directory.services.accounts.address_claims import claims
 from directory.services.accounts.creation import Creation
 from directory.services.accounts.password import end_links
 from directory.services.accounts.reserved import require_free, withheld
 from directory.services.accounts.sheets import PersonSheet, Sheets
-from directory.services.accounts.state import settle
 from directory.services.lookup import (
     account_by_subject,
     account_target,
     any_account_by_mail,
+    locking,
     may_know,
     membership_target,
 )
@@ -60,12 +62,23 @@ class AddressPlan:
     """Whose address would change.
 
     ``applications``: those he has a role of, by their SPs' ids. ``undoable``: the addresses he had
-    whose return is no change that anybody may refuse.
+    whose return is no change that anybody may refuse; ``refuser``: who may refuse any other, by his
+    address; empty: nobody. ``offers``: where a membership goes on waiting for its person.
     """
 
     person: PersonSheet
     applications: Mapping[str, str]
     undoable: tuple[str, ...]
+    refuser: str
+    offers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a change did: the address of now; ``invited``: a link for a password left there."""
+
+    mail: str
+    invited: bool
 
 
 class AddressChanges:
@@ -88,9 +101,15 @@ class AddressChanges:
             raise NotAllowed(f"the address of {subject_id!r}")
         with self._core.db.reading() as session:
             account = account_by_subject(session, actor, subject_id)
-            undoable = _undoable(session, account, self._core.clock.now())
-            former = tuple(dict.fromkeys(each.old_mail for each in undoable))
-            return AddressPlan(person, _applications(session, person), former)
+            known = claims(session, account, self._core.clock.now())
+            stay, _ = _offers(session, actor, account)
+            return AddressPlan(
+                person,
+                _applications(session, person),
+                undoable=known.undoable,
+                refuser=known.refuser(),
+                offers=tuple(each.structure.label_path for each in stay),
+            )
 
     def change(
         self,
@@ -100,8 +119,8 @@ class AddressChanges:
         *,
         shown: str,
         accept_generic: bool = False,
-    ) -> str:
-        """Replace the address, which was ``shown`` when it was asked for; returns the new one.
+    ) -> Replaced:
+        """Replace the address, which was ``shown`` when it was asked for.
 
         Raises:
             NotFound, NotAllowed: as :meth:`plan`.
@@ -125,15 +144,17 @@ class AddressChanges:
                 raise StaleEdit(f"the address of account {account.id} changed since it was shown")
             new = self._checked(session, actor, account, mail, accept_generic=accept_generic)
             old = account.mail
-            undone = _undo(session, account, new, now)
-            token = None if undone else self._remember(session, account)
+            known = claims(session, account, now)
+            refuser = known.refuser(new)
+            known.settle(new, now)
+            # What others offered to the old address is not for whoever opens the new one to accept.
             # First, so that the bin reads of a change since: they were made to the old address.
-            self._withdraw_offers(session, actor, account)
+            _, go = _offers(session, actor, account, lock=True)
+            for membership in go:
+                withdraw(self._core, membership)
             self._replace(session, account, new)
-            if actor.everywhere:
-                settle(session, account, now)
-            self._tell(actor, account, old, token)
-            return new
+            self._tell(session, account, old, refuser)
+            return Replaced(new, self._invite(actor, account))
 
     def _count(self, actor: Actor, mail: str) -> None:
         """Trying an address says whether somebody has it: counted and journalled as there."""
@@ -165,15 +186,15 @@ class AddressChanges:
         require_free(self._core, session, actor, new, account=account)
         return new
 
-    def _remember(self, session: Session, account: Account) -> str:
-        """The old address, reserved; returns the token of the link that refuses."""
+    def _remember(self, session: Session, account: Account, mail: str) -> str:
+        """This address that he had, reserved; returns the token of the link that refuses."""
         now, token = self._core.clock.now(), new_token()
         session.add(
             AddressChange(
                 key=hashed(token),
                 account_id=account.id,
-                old_mail=account.mail,
-                old_mail_key=account.mail_key,
+                old_mail=mail,
+                old_mail_key=mail_key(mail),
                 changed_by=origin().actor,
                 changed_at=now,
                 expires_at=now + RESERVED,
@@ -198,40 +219,34 @@ class AddressChanges:
         )
         self._core.sessions.end(account.subject_id, reason="address-changed")
 
-    def _withdraw_offers(self, session: Session, actor: Actor, account: Account) -> None:
-        """What others offered to the old address is not for whoever opens the new one to accept.
-
-        It lies in their bin: they restore it if they mean the new address too.
-        """
-        waiting = select(Membership).where(
-            Membership.account_id == account.id,
-            Membership.deleted_at.is_(None),
-            Membership.confirmed_at.is_(None),
-        )
-        for membership in session.scalars(waiting.with_for_update()):
-            if not may(actor, Permission.EDIT_MEMBERSHIP, membership_target(membership)):
-                withdraw(self._core, membership)
-
-    def _tell(self, actor: Actor, account: Account, old: str, token: str | None) -> None:
-        """``token`` None: the address left was a mistake, and is told neither whose nor a link."""
-        # Locked or not yet valid: the link is mailed once somebody asks for it then.
-        invited = why_unusable(account, self._core.clock.now()) is None
-        if token is None:
+    def _tell(self, session: Session, account: Account, old: str, refuser: str) -> None:
+        """``refuser`` gets a link; the old address, where it is another, neither one nor a name."""
+        if refuser != old:
             self._core.mailer.send(old, "address-put-back", {"mail": old})
-        else:
-            self._core.mailer.send(
-                old,
-                "address-changed",
-                {
-                    "given_name": account.given_name,
-                    "sn": account.sn,
-                    "mail": old,
-                    "invited": invited,
-                    "link": self._core.settings.url(f"/adresse-remplacee/{token}"),
-                },
-            )
-        if invited:
-            self._links.send(actor, account.mail)
+        if not refuser:
+            return
+        token = self._remember(session, account, refuser)
+        self._core.mailer.send(
+            refuser,
+            "address-changed",
+            {
+                "given_name": account.given_name,
+                "sn": account.sn,
+                "mail": refuser,
+                "invited": self._opens(account),
+                "link": self._core.settings.url(f"/adresse-remplacee/{token}"),
+            },
+        )
+
+    def _invite(self, actor: Actor, account: Account) -> bool:
+        """Locked or not yet valid: the link is mailed once somebody asks for it then."""
+        if not self._opens(account):
+            return False
+        self._links.send(actor, account.mail)
+        return True
+
+    def _opens(self, account: Account) -> bool:
+        return why_unusable(account, self._core.clock.now()) is None
 
     def purge(self) -> int:
         """Forget what is over for :data:`KEPT`, unless it is contested; returns how many."""
@@ -243,41 +258,29 @@ class AddressChanges:
         return delete_in_chunks(self._core.db, ADDRESS_CHANGE, over, settled)
 
 
-def _undoable(session: Session, account: Account, now: datetime) -> Sequence[AddressChange]:
-    """The changes of this account that are undone when it gets its address of before them.
+def _offers(
+    session: Session, actor: Actor, account: Account, *, lock: bool = False
+) -> tuple[list[Membership], list[Membership]]:
+    """The memberships that wait for the person: those that stay, and those that go.
 
-    Those that its owner refused: who puts that address back decided for him. And those that may
-    still be refused, if nobody ever chose a password at the address of now: whoever reads there,
-    often a stranger at a mistyped address, must not lock the account by a link. Where somebody did,
-    or was mailed such a link already, it may be the owner's own, and it gets its link: else a
-    référent took the account from a new address by way of the old one.
+    These go into their structures' bins: who made them restores them if he means the new address
+    too.
     """
-    of_account = AddressChange.account_id == account.id
-    unsettled = session.scalars(
-        select(AddressChange)
+    statement = (
+        select(Membership)
         .where(
-            of_account,
-            AddressChange.settled_at.is_(None),
-            or_(AddressChange.refused_at.is_not(None), AddressChange.expires_at > now),
+            Membership.account_id == account.id,
+            Membership.deleted_at.is_(None),
+            Membership.confirmed_at.is_(None),
         )
-        .order_by(AddressChange.id)
-    ).all()
-    mailed = select(exists().where(of_account, AddressChange.old_mail_key == account.mail_key))
-    owned = account.password_hash is not None or session.scalar(mailed)
-    return [each for each in unsettled if each.refused_at is not None or not owned]
-
-
-def _undo(session: Session, account: Account, new: str, now: datetime) -> bool:
-    """Close the changes that getting this address back undoes; whether there were any.
-
-    No row is made of the address left: it is nobody's, and to take it anew is a change like others.
-    """
-    undone = [
-        each for each in _undoable(session, account, now) if each.old_mail_key == mail_key(new)
-    ]
-    for each in undone:
-        each.settled_at = now
-    return bool(undone)
+        .order_by(Membership.id)
+    )
+    stay: list[Membership] = []
+    go: list[Membership] = []
+    for membership in session.scalars(locking(statement) if lock else statement):
+        his = may(actor, Permission.EDIT_MEMBERSHIP, membership_target(membership))
+        (stay if his else go).append(membership)
+    return stay, go
 
 
 def _taken(mail: str) -> AlreadyExists:

@@ -72,10 +72,12 @@ class AddressRefusals:
         with self._core.db.unit_of_work() as session:
             change, account = self._find(session, token, lock=True)
             _require_standing(change, account)
-            claimed = session.execute(
+            # With every link that this address got: his other one says that he refused already.
+            claimed = session.scalars(
                 update(AddressChange)
                 .where(
-                    AddressChange.id == change.id,
+                    AddressChange.account_id == account.id,
+                    AddressChange.old_mail_key == change.old_mail_key,
                     AddressChange.refused_at.is_(None),
                     AddressChange.settled_at.is_(None),
                     AddressChange.expires_at > now,
@@ -84,7 +86,7 @@ class AddressRefusals:
                 .returning(AddressChange.id)
                 .execution_options(synchronize_session=False)
             ).all()
-            if not claimed:
+            if change.id not in claimed:
                 session.refresh(change)
                 self._require_live(change, account)
             # He had the old address, so it is his doing, and the journal says so.

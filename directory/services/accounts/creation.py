@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from directory.authorisation import (
 from directory.models import Account
 from directory.scope import visible_to
 from directory.search import search_key
+from directory.services.accounts.address_checks import note, require_few
 from directory.services.accounts.changes import Accounts, Added, Person
 from directory.services.accounts.reserved import require_free
 from directory.services.accounts.returning import Returning, returning
@@ -28,7 +29,6 @@ from directory.services.lookup import (
     any_account_by_mail,
     structure_in_scope,
 )
-from directory.services.own.people_now import lock_person
 from directory.services.removal.binned import (
     BIN_PERIOD,
     BinnedMembership,
@@ -39,16 +39,12 @@ from directory.services.rights.administered import Administered, AdministeredApp
 from directory.services.rights.assignments import Assignments, Grant
 from directory.services.texts import clean_mail, is_generic, require_deliverable
 from directory.validity import MEMBERSHIP, STRUCTURE, structure_open
-from idp.errors import StaleEdit, TooMany
+from idp.errors import StaleEdit
 from idp.names import full_name
 
 if TYPE_CHECKING:
     from idp.services import Core
 
-CHECKED = "account.address-checked"
-HOUR = timedelta(hours=1)
-PER_HOUR = 120
-"""Addresses that somebody may check within an hour: a day's work, and no way to try a directory."""
 OFFERED = 300
 """Structures that a list offers at once; beyond, one searches."""
 
@@ -123,20 +119,14 @@ class Creation:
         Raises:
             DirectoryError: not an address.
             AlreadyExists: it was another account's until a few days ago.
-            TooMany: more than :data:`PER_HOUR`.
+            TooMany: more than :data:`~directory.services.accounts.address_checks.PER_HOUR`.
         """
         mail = clean_mail(mail)
         now = self._core.clock.now()
         with self._core.db.unit_of_work() as session:
-            # Locked, so that those who ask at once are counted one after the other.
-            lock_person(session, actor.subject_id, now)
-            self._count(actor)
+            require_few(self._core, session, actor)
             checked = self._look(session, actor, mail, now)
-            self._core.audit.record(
-                CHECKED,
-                subject_id=actor.subject_id,
-                parameters={"mail": mail, "found": checked.found},
-            )
+            note(self._core, actor, mail, checked.found)
         if checked.found is Found.NOBODY:
             require_deliverable(mail)
             with self._core.db.reading() as session:
@@ -243,16 +233,6 @@ class Creation:
             if then is not None:
                 then(added)
             return added
-
-    def _count(self, actor: Actor) -> None:
-        since = self._core.clock.now() - HOUR
-        counts = self._core.audit.tally(CHECKED, actor.subject_id, since=since)
-        if sum(times for times, _ in counts.values()) >= PER_HOUR:
-            raise TooMany(
-                f"{PER_HOUR} addresses an hour",
-                public=f"Vous avez vérifié {PER_HOUR} adresses depuis une heure. Continuez un peu "
-                "plus tard ; pour créer beaucoup de comptes, écrivez au correspondant.",
-            )
 
     def _look(self, session: Session, actor: Actor, mail: str, now: datetime) -> AddressCheck:
         generic = is_generic(mail)

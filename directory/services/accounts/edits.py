@@ -102,8 +102,8 @@ class Edits:
             rows = _locked_memberships(session, account)
             now = editable(self._sheets.of(session, actor, account), self._zone)
             if now.values.version != version:
-                reset = not reset_password or self._links.just_left(session, account)
-                if reset and now.seen.hold(typed):
+                nothing_to_mail = not reset_password or self._links.just_left(session, account)
+                if nothing_to_mail and now.seen.hold(typed):
                     raise AlreadyDone(f"account {account.id} is as it was typed")
                 raise StaleEdit(f"account {account.id} changed since it was shown")
             changed = self._save_account(session, actor, account, typed.account, now.values)

@@ -8,7 +8,13 @@ from sqlalchemy.orm import Session
 from directory.authorisation import Actor, Permission, require
 from directory.models import Account, Membership, Structure
 from directory.services.lookup import account_by_mail, account_target
-from directory.services.own.password_mails import MOMENT, PasswordMails, require_usable
+from directory.services.own.password_mails import (
+    LATEST,
+    MOMENT,
+    RESET_ASKED,
+    PasswordMails,
+    require_usable,
+)
 from idp.errors import AlreadyDone, DirectoryError
 from idp.mail import GIVEN_UP
 from idp.names import full_name
@@ -19,8 +25,6 @@ if TYPE_CHECKING:
 
 INVITATION = "account-created"
 """The kind of the mail that a creation sends."""
-LATEST = 10
-"""Mails to one address within a moment; there are fewer."""
 
 
 class Invitations:
@@ -88,7 +92,7 @@ class Invitations:
             account = self._reachable(session, actor, mail)
             purpose = self._links.send(actor, account.mail)
             self._core.sessions.end(account.subject_id, reason="password-reset")
-            self._core.audit.record("account.reset-asked", subject_id=account.subject_id)
+            self._core.audit.record(RESET_ASKED, subject_id=account.subject_id)
             return purpose
 
     def _reachable(self, session: Session, actor: Actor, mail: str) -> Account:

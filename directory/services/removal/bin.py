@@ -23,7 +23,7 @@ from directory.services.memberships.changes import confirm, takes_effect, tell_a
 from directory.services.memberships.sp_sessions import end_sp_sessions
 from directory.services.removal.binned import BIN_PERIOD, restorable
 from directory.services.removal.fates import Fate, deletion, facts_of
-from directory.services.removal.former import require_shown
+from directory.services.removal.former import count_named, require_shown
 from directory.services.rights.mandates import require_another_central
 from directory.services.rights.role_news import RoleNews
 from directory.validity import is_over
@@ -149,8 +149,11 @@ class Bin:
             AlreadyDone: he is out of it, where the actor could remove him.
             NotFound: nothing of it is in the bin, or the actor could not have deleted it: alike.
             StaleEdit: the address is not the one shown.
+            TooMany: he named too many addresses that no page shows him, here or in creating people.
             DirectoryError: it has been in the bin for more than 20 days.
         """
+        if shown is not None:
+            count_named(self._core, actor, subject_id, shown)
         with self._core.db.unit_of_work() as session:
             statement = select(Account).where(Account.subject_id == subject_id)
             account = session.scalar(locking(statement))
@@ -239,9 +242,9 @@ class Bin:
                 public=f"Le compte {account.mail} est dans la corbeille depuis plus de 20 jours : "
                 "il ne peut plus être rétabli.",
             )
-        require_shown(session, actor, account, shown, now)
         binned = _binned_memberships(session, account, now)
         memberships = [each for each in binned if each.deleted_at == deleted_at]
+        require_shown(session, actor, account, memberships, shown, now)
         account.deleted_at = None
         self._record_account("account.restored", account, memberships)
         waiting = [each for each in memberships if each.confirmed_at is None]
@@ -272,7 +275,7 @@ class Bin:
                 public=f"Rien de {account.mail} n'est dans la corbeille"
                 + (f" de la structure « {structure} »." if structure else "."),
             )
-        require_shown(session, actor, account, shown, now)
+        require_shown(session, actor, account, memberships, shown, now)
         # Before any is back: those that come together do not wait for each other.
         at_once = all(
             takes_effect(session, actor, account, each.structure.path, now) for each in memberships

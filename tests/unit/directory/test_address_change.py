@@ -15,6 +15,7 @@ from directory.services.accounts.address_change import (
     RESERVED,
     AddressChanges,
     GenericAddress,
+    Replaced,
 )
 from directory.services.accounts.address_refusal import AddressRefusals
 from directory.services.accounts.changes import Person
@@ -63,7 +64,7 @@ def lea(world: World) -> str:
 
 def change(
     world: World, actor: Actor, subject_id: str, mail: str = NEW, shown: str = OLD, **more: bool
-) -> str:
+) -> Replaced:
     return AddressChanges(world.core).change(actor, subject_id, mail, shown=shown, **more)
 
 
@@ -96,7 +97,7 @@ def test_rights_stay_and_keys_go(
     first = world.directory.password_mails.send(OPERATOR, OLD)
     assert first.value == "reset"
     clock.advance(timedelta(seconds=1))
-    assert change(world, referent, lea, f" {NEW} ") == NEW
+    assert change(world, referent, lea, f" {NEW} ") == Replaced(NEW, invited=True)
     after = Sheets(world.core).read(OPERATOR, lea).sheet
     assert (after.mail, after.has_password) == (NEW, False)
     assert after.photo == before.photo
@@ -205,7 +206,8 @@ def test_wrong_addresses(world: World, referent: Actor, lea: str, mail: str, cau
 def test_a_generic_address_has_to_be_accepted(world: World, referent: Actor, lea: str) -> None:
     with pytest.raises(GenericAddress):
         change(world, referent, lea, "rh@ville.fr")
-    assert change(world, referent, lea, "rh@ville.fr", accept_generic=True) == "rh@ville.fr"
+    done = change(world, referent, lea, "rh@ville.fr", accept_generic=True)
+    assert done.mail == "rh@ville.fr"
 
 
 def test_an_address_that_somebody_has_or_had(world: World, referent: Actor, lea: str) -> None:
@@ -260,7 +262,7 @@ def test_an_address_without_a_mailbox_is_not_taken(world: World, referent: Actor
         account.mail = account.mail_key = "léa@ville"
     assert Creation(world.core).check(referent, "Léa@ville").found is Found.KNOWN
     assert not world.add("léa@ville", "a").created
-    assert change(world, referent, lea, shown="léa@ville") == NEW
+    assert change(world, referent, lea, shown="léa@ville").mail == NEW
 
 
 def test_the_old_address_is_reserved_for_a_week(
@@ -285,7 +287,7 @@ def test_what_was_shown_is_what_is_replaced(world: World, referent: Actor, lea: 
         lambda: change(world, referent, lea, "one@ville.fr"),
         lambda: change(world, referent, lea, "two@ville.fr"),
     )
-    assert sorted(type(each).__name__ for each in outcomes) == ["StaleEdit", "str"]
+    assert sorted(type(each).__name__ for each in outcomes) == ["Replaced", "StaleEdit"]
     with pytest.raises(StaleEdit):
         change(world, referent, lea)
 
@@ -300,7 +302,7 @@ def test_of_two_who_take_one_address_one_gets_it(world: World, referent: Actor, 
 
 def test_a_locked_account_gets_no_link(world: World, referent: Actor, lea: str) -> None:
     world.directory.accounts.lock(referent, OLD)
-    change(world, referent, lea)
+    assert change(world, referent, lea) == Replaced(NEW, invited=False)
     assert world.mails()[-1] == ("address-changed", OLD)
 
 
@@ -314,7 +316,7 @@ def test_the_person_reads_of_it_in_his_copy(world: World, referent: Actor, lea: 
 def test_trying_addresses_is_counted(
     world: World, referent: Actor, lea: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("directory.services.accounts.creation.PER_HOUR", 2)
+    monkeypatch.setattr("directory.services.accounts.address_checks.PER_HOUR", 2)
     world.add("taken@ville.fr", "b")
     for refusal in (AlreadyExists, AlreadyExists, TooMany):
         with pytest.raises(refusal):

@@ -18,6 +18,8 @@ from tests.unit.directory.conftest import World
 from tests.unit.directory.test_address_change import change, token_of
 
 OWN, WRONG, THIRD = "lea.martin@ville.fr", "stranger@elsewhere.fr", "third@ville.fr"
+FOURTH = "fourth@ville.fr"
+CHANGED, WITHDRAWN = "address-changed", "address-put-back"
 PASSWORD = "une phrase assez longue"
 
 
@@ -108,6 +110,62 @@ def test_a_link_that_is_closed_at_this_moment_refuses_nothing(
         AddressRefusals(world.core).spend(first)
 
 
+@pytest.mark.parametrize("end", [(THIRD,), (THIRD, OWN), (THIRD, WRONG, THIRD), (OWN, THIRD)])
+def test_a_stranger_on_the_way_gets_no_link(
+    world: World, referent: Actor, lea: str, end: tuple[str, ...]
+) -> None:
+    """Whatever follows the slip: the right address, or the old one after all."""
+    go(world, referent, lea, OWN, WRONG, *end)
+    assert set(told(world, WRONG)) == {WITHDRAWN}
+    assert set(told(world, OWN)) == {CHANGED}
+    assert world.add(WRONG, "b").created, "it is not reserved"
+
+
+def test_the_owner_is_told_of_each_change(
+    world: World, referent: Actor, lea: str, clock: FakeClock
+) -> None:
+    """Nobody takes the account by waiting on the way for the end of his first link."""
+    go(world, referent, lea, OWN, WRONG)
+    first = token_of(world, OWN)
+    clock.advance(RESERVED - timedelta(seconds=1))
+    go(world, referent, lea, WRONG, THIRD)
+    assert told(world, OWN) == [CHANGED, CHANGED]
+    clock.advance(timedelta(seconds=1))
+    with pytest.raises(LinkRefused) as refused:
+        AddressRefusals(world.core).spend(first)
+    assert refused.value.reason == "expired"
+    assert state(world, token_of(world, OWN)) == "live"
+
+
+def test_an_owner_is_told_also_of_an_address_of_before_him(
+    world: World, referent: Actor, lea: str, clock: FakeClock
+) -> None:
+    """His new address served: the old mailbox may be nobody's by now."""
+    go(world, referent, lea, OWN, WRONG)
+    world.directory.accounts.set_password(OPERATOR, WRONG, PASSWORD)
+    go(world, referent, lea, WRONG, THIRD)
+    clock.advance(timedelta(days=1))
+    assert undoable(world, referent, lea) == (WRONG,)
+    go(world, referent, lea, THIRD, OWN)
+    assert told(world, WRONG) == [CHANGED, CHANGED]
+    assert told(world, THIRD) == [WITHDRAWN]
+    clock.advance(RESERVED - timedelta(days=1))
+    assert state(world, token_of(world, WRONG)) == "live"
+
+
+def test_both_links_of_one_owner_are_one_refusal(
+    world: World, referent: Actor, central: Actor, lea: str
+) -> None:
+    """What the correspondant found in order is not stopped by the other one."""
+    go(world, referent, lea, OWN, WRONG)
+    first = token_of(world, OWN)
+    go(world, referent, lea, WRONG, THIRD)
+    AddressRefusals(world.core).spend(first)
+    assert state(world, token_of(world, OWN)) == "used"
+    world.directory.accounts.unlock(central, THIRD)
+    assert state(world, token_of(world, OWN)) == "used"
+
+
 @pytest.mark.parametrize(
     "ways",
     [
@@ -164,6 +222,25 @@ def test_who_was_refused_cannot_lock_what_the_correspondant_put_right(
     assert undoable(world, central, lea) == (OWN,)
     go(world, central, lea, WRONG, OWN)
     assert told(world, WRONG) == ["address-put-back"]
+
+
+@pytest.mark.parametrize("right", [OWN, FOURTH])
+def test_an_intruder_on_the_way_cannot_lock_what_the_correspondant_put_right(
+    world: World, referent: Actor, central: Actor, lea: str, right: str
+) -> None:
+    """Where he chose a password, too."""
+    go(world, referent, lea, OWN, WRONG)
+    world.directory.accounts.set_password(OPERATOR, WRONG, PASSWORD)
+    go(world, referent, lea, WRONG, THIRD)
+    assert state(world, token_of(world, WRONG)) == "live"
+    AddressRefusals(world.core).spend(token_of(world, OWN))
+    assert AddressChanges(world.core).plan(central, lea).refuser == ""
+    go(world, central, lea, THIRD, right)
+    assert state(world, token_of(world, WRONG)) == "undone"
+    assert told(world, THIRD) == [WITHDRAWN]
+    world.directory.accounts.unlock(central, right)
+    with pytest.raises(LinkRefused):
+        AddressRefusals(world.core).spend(token_of(world, WRONG))
 
 
 def test_what_the_correspondant_found_in_order_is_not_undone(

@@ -8,13 +8,14 @@ from sqlalchemy import select
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account
 from directory.services.accounts.address_change import AddressChanges
+from directory.services.accounts.address_checks import CHECKED
 from directory.services.accounts.creation import Creation
 from directory.services.memberships.confirmations import Confirmations
 from directory.services.removal import fates
 from directory.services.removal.bin_list import BinLine
 from directory.services.removal.former import AGAIN, ASK
 from directory.services.rights.assignments import Grant
-from idp.errors import StaleEdit
+from idp.errors import StaleEdit, TooMany
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World
 
@@ -99,7 +100,8 @@ def test_what_he_removed_goes_to_no_address_that_he_never_saw(
     with pytest.raises(StaleEdit) as unread:
         restore(central, lea, shown="")
     assert unread.value.public == f"L'adresse de Prénom NOM est {NEW}. {AGAIN}"
-    assert (world.events(), world.mails()) == before, "nothing was done"
+    events, mails = before
+    assert (world.events(), world.mails()) == ([*events, CHECKED], mails), "nothing was done"
     assert restore(central, lea, shown=seen.mail.upper()).waiting == (B,)
 
 
@@ -109,11 +111,66 @@ def test_who_knows_the_new_address_names_it_himself(
     offer(world, other, confirmed=True)
     world.directory.bin.delete(other, OLD)
     change(world, referent, lea)
+    Creation(world.core).check(other, NEW)
     (binned,) = Creation(world.core).restorable(other, NEW)
     restored = world.directory.bin.restore_subject(
         other, lea, structure=binned.structure, shown=binned.mail
     )
     assert restored.waiting == (B,), "and its owner confirms"
+
+
+def test_who_tries_addresses_in_the_bin_is_counted(
+    world: World, other: Actor, lea: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forged form is no way round the address check; nor does it tell which were his."""
+    monkeypatch.setattr("directory.services.accounts.address_checks.PER_HOUR", 2)
+    offer(world, other, confirmed=True)
+    world.directory.bin.delete(other, OLD)
+    before, between = world.events().count(CHECKED), "between@ville.fr"
+    restore = world.directory.bin.restore_subject
+    with pytest.raises(StaleEdit):
+        restore(other, lea, shown=between)
+    assert world.events().count(CHECKED) == before, "the page shows him the address of now"
+    change(world, OPERATOR, lea, between)
+    change(world, OPERATOR, lea, shown=between)
+    for structure in (None, "b"):
+        with pytest.raises(StaleEdit) as refused:
+            restore(other, lea, shown=between, structure=structure)
+        assert between not in refused.value.public
+        assert refused.value.public.endswith(f"est ouverte. {ASK}")
+    with pytest.raises(TooMany):
+        restore(other, lea, shown=NEW)
+    with pytest.raises(TooMany):
+        Creation(world.core).check(other, NEW)
+    assert world.events().count(CHECKED) == before + 2
+    assert "membership.restored" not in world.events()
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_no_address_of_before_is_told_to_whom_the_history_is_not(
+    world: World, referent: Actor, other: Actor, clock: FakeClock, *, confirmed: bool
+) -> None:
+    """Somebody of B, whom A added twice and removed once: what he never confirmed tells nothing."""
+    first = "first@ville.fr"
+    subject_id = world.add(first, "b").subject_id
+    change(world, other, subject_id, OLD, first)
+    clock.advance(DAY)
+    for structure in ("a", "a-rh"):
+        world.add(OLD, structure, referent)
+    with world.core.db.unit_of_work() as session:
+        account = session.scalars(select(Account).where(Account.subject_id == subject_id)).one()
+        of = {each.structure.code: each for each in account.memberships}
+        of["a-rh"].deleted_at = clock.now()
+        of["a"].confirmed_at = clock.now() if confirmed else None
+    clock.advance(DAY)
+    before = world.events().count(CHECKED)
+    for named, told in ((first, confirmed), (OLD, True)):
+        if named == OLD:
+            change(world, OPERATOR, subject_id)
+        with pytest.raises(StaleEdit) as refused:
+            world.directory.bin.restore_subject(referent, subject_id, shown=named)
+        assert (f"c'était {named}" in refused.value.public) == told, named
+    assert world.events().count(CHECKED) == before, "he sees the address"
 
 
 def test_an_offer_withdrawn_by_the_change_is_read_as_it_was_made(
@@ -201,16 +258,18 @@ def test_who_still_has_him_sees_both_and_restores(
     assert line_of(world, referent) is None
 
 
+@pytest.mark.parametrize("again", [OLD, "Lea.Martin@ville.fr"])
 def test_put_back_it_is_the_one_he_knew(
-    world: World, referent: Actor, other: Actor, lea: str, clock: FakeClock
+    world: World, referent: Actor, other: Actor, lea: str, clock: FakeClock, again: str
 ) -> None:
+    """However it is spelled."""
     offer(world, other, confirmed=True)
     world.directory.bin.delete(other, OLD)
     clock.advance(DAY)
     change(world, referent, lea)
     clock.advance(timedelta(minutes=1))
-    change(world, referent, lea, OLD, shown=NEW)
+    change(world, referent, lea, again, shown=NEW)
     line = only(world, other)
-    assert (line.mail, line.changed, line.why) == (OLD, False, "")
+    assert (line.mail, line.changed, line.why) == (again, False, "")
     assert world.directory.bin.restore_subject(other, lea, shown=OLD).structures == (B,)
     assert len(Confirmations(world.core).waiting(lea)) == 1

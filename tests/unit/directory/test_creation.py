@@ -8,8 +8,9 @@ from sqlalchemy import func, select
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account, AccountPhoto, AddressChange
 from directory.services.accounts.address_change import AddressChanges
+from directory.services.accounts.address_checks import CHECKED, PER_HOUR
 from directory.services.accounts.changes import Added, Person
-from directory.services.accounts.creation import CHECKED, PER_HOUR, Creation, Found
+from directory.services.accounts.creation import Creation, Found
 from directory.services.accounts.photos import Photos
 from directory.services.accounts.returning import InBin
 from directory.services.bulk.prospects import Prospects

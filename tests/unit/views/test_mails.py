@@ -118,6 +118,7 @@ def test_an_address_left_by_mistake_reads_no_name(settings: Settings) -> None:
     assert not mail.has_link
     for body in (mail.text, mail.html or ""):
         assert "Bonjour," in body
+        assert "ce compte en a une autre" in body, "not that of before, always"
         assert settings.organization.correspondant in body
 
 
