@@ -4,6 +4,7 @@ Callers have found the membership (locked, so that two changes to it see each ot
 and have asked the decider.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from directory import referents
 from directory.authorisation import Actor
 from directory.models import Assignment, Membership, Role
+from directory.search import search_key
 from directory.services.dates import UNCHANGED, Change, Dates
 from directory.services.memberships.sp_sessions import end_if_last_role
 from directory.services.rights.role_news import RoleNews
@@ -29,6 +31,22 @@ def assignment_of(session: Session, membership: Membership, role: Role) -> Assig
             Assignment.membership_id == membership.id, Assignment.role_id == role.id
         )
     )
+
+
+def roles_held(
+    session: Session, membership: Membership, application_id: int, now: datetime
+) -> list[Role]:
+    """The roles of this application that the membership holds now or later, by label."""
+    statement = (
+        select(Role)
+        .join(Assignment, Assignment.role_id == Role.id)
+        .where(
+            Assignment.membership_id == membership.id,
+            Role.application_id == application_id,
+            or_(Assignment.valid_until.is_(None), Assignment.valid_until > now),
+        )
+    )
+    return sorted(session.scalars(statement), key=lambda role: search_key(role.label))
 
 
 class Granting:

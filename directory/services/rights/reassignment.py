@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from directory.authorisation import Actor, AssignmentTarget, Permission, require
@@ -12,7 +11,7 @@ from directory.models import Assignment, Membership, Role
 from directory.search import search_key
 from directory.services.dates import Dates
 from directory.services.rights.administered import RoleRef, administered_role
-from directory.services.rights.granting import Granting
+from directory.services.rights.granting import Granting, roles_held
 from directory.services.rights.role_members import RoleMember, RoleMembers, version_of
 from idp.errors import AlreadyDone, DirectoryError, StaleEdit
 from idp.names import of
@@ -62,7 +61,7 @@ class Reassignment:
         """
         with self._core.db.reading() as session:
             membership, role, known = self._members.held_by(session, actor, ref, membership_id)
-            held = self._held(session, membership, role)
+            held = {one.id for one in self._held(session, membership, role)}
             others = [
                 OtherRole(one.code, one.label, one.id in held)
                 for one in sorted(role.application.roles, key=lambda one: search_key(one.label))
@@ -90,7 +89,7 @@ class Reassignment:
             raise DirectoryError(f"role {wanted!r}", public="Choisissez le nouveau rôle.")
         with self._core.db.unit_of_work() as session:
             new = administered_role(session, actor, RoleRef(ref.application, wanted))
-            membership, old, known = self._held_or_done(session, actor, ref, membership_id, wanted)
+            membership, old, known = self._held_or_done(session, actor, ref, membership_id, new)
             target = AssignmentTarget(
                 membership.account_id, membership.structure.path, new.application_id
             )
@@ -99,7 +98,7 @@ class Reassignment:
                 raise StaleEdit(f"assignment {known.id} is not {version!r}")
             before = self._members.told(actor, membership, old, known)
             dates = self._kept(before)
-            if new.id in self._held(session, membership, old):
+            if new in self._held(session, membership, old):
                 raise DirectoryError(
                     f"membership {membership.id} holds role {new.id}",
                     public=f"{before.name} a déjà le rôle « {new.label} ». Pour qu'il ne reste que "
@@ -117,21 +116,22 @@ class Reassignment:
             return Reassigned(before, new.label)
 
     def _held_or_done(
-        self, session: Session, actor: Actor, ref: RoleRef, membership_id: str, wanted: str
+        self, session: Session, actor: Actor, ref: RoleRef, membership_id: str, new: Role
     ) -> tuple[Membership, Role, Assignment]:
         """The role that it holds, locked.
 
         Raises:
             NotAllowed, NotFound: as :meth:`RoleMembers.read`.
-            AlreadyDone: it holds ``wanted``, and that one no more.
-            StaleEdit: it holds neither.
+            AlreadyDone: it holds ``new``, and that one no more.
+            StaleEdit: it holds neither; the sentence says what it holds, and names ``new``.
         """
         try:
             return self._members.held_by(session, actor, ref, membership_id, lock=True)
         except StaleEdit as gone:
-            if self._replaced(session, actor, RoleRef(ref.application, wanted), membership_id):
+            if self._replaced(session, actor, RoleRef(ref.application, new.code), membership_id):
                 raise AlreadyDone(gone.cause) from gone
-            raise
+            chosen = f"Vous aviez choisi « {new.label} »."
+            raise StaleEdit(gone.cause, public=f"{gone.public} {chosen}") from gone
 
     def _replaced(
         self, session: Session, actor: Actor, wanted: RoleRef, membership_id: str
@@ -155,15 +155,6 @@ class Reassignment:
         start = before.valid_from
         return Dates(start if start is not None and start > now else None, before.valid_until)
 
-    def _held(self, session: Session, membership: Membership, role: Role) -> set[int]:
-        """Ids of the application's roles that the membership holds, now or later."""
-        rows = session.scalars(
-            select(Assignment)
-            .join(Role, Role.id == Assignment.role_id)
-            .where(
-                Assignment.membership_id == membership.id,
-                Role.application_id == role.application_id,
-            )
-        )
-        now = self._core.clock.now()
-        return {one.role_id for one in rows if not Dates.of(one).over(now)}
+    def _held(self, session: Session, membership: Membership, role: Role) -> list[Role]:
+        """The application's roles that the membership holds, now or later."""
+        return roles_held(session, membership, role.application_id, self._core.clock.now())

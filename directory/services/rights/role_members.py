@@ -18,11 +18,12 @@ from directory.models import Account, Assignment, Membership, Role
 from directory.services.dates import Dates
 from directory.services.lookup import hold_accounts
 from directory.services.rights.administered import RoleRef, administered_role
-from directory.services.rights.granting import Granting, assignment_of
+from directory.services.rights.granting import Granting, assignment_of, roles_held
 from directory.services.rights.role_sentences import (
     begins_later,
     each_once,
     no_effect_yet,
+    no_more,
     person_name,
 )
 from idp.errors import AlreadyDone, DirectoryError, NotFound, StaleEdit
@@ -261,11 +262,10 @@ class RoleMembers:
             raise NotFound(f"membership {membership_id!r}", public=f"Cette personne {GONE}")
         known = assignment_of(session, found[0], role)
         if known is None:
-            name = person_name(found[0].account)
+            held = roles_held(session, found[0], role.application_id, self._core.clock.now())
             raise StaleEdit(
                 f"membership {membership_id} does not hold role {role.id}",
-                public=f"{name} n'a plus le rôle « {role.label} » : il lui a été retiré "
-                "entre-temps. Rien n'a été enregistré.",
+                public=no_more(found[0], role, held),
             )
         return found[0], role, known
 

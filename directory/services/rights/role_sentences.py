@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from directory.models import Account, Membership
+from directory.models import Account, Membership, Role
 from directory.validity import is_over
 from idp.names import full_name
 
@@ -13,6 +13,17 @@ from idp.names import full_name
 def person_name(account: Account) -> str:
     """``Léa NOËL``."""
     return full_name(account.given_name, account.sn)
+
+
+def no_more(membership: Membership, role: Role, held: Iterable[Role]) -> str:
+    """That the role was withdrawn; ``held``: those that it holds in this application instead."""
+    labels = [f"« {one.label} »" for one in held]
+    now = ("Ses rôles", "sont maintenant :") if len(labels) > 1 else ("Son rôle", "est maintenant")
+    told = f" {now[0]} dans {role.application.label} {now[1]} {', '.join(labels)}."
+    return (
+        f"{person_name(membership.account)} n'a plus le rôle « {role.label} » : il lui a été "
+        f"retiré entre-temps.{told if labels else ''} Rien n'a été enregistré."
+    )
 
 
 def each_once(memberships: Iterable[Membership]) -> tuple[str, ...]:

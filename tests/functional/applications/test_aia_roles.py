@@ -91,9 +91,11 @@ def test_ticks_are_kept_over_searches_pages_and_filters(visit: Visit, services: 
     one = membership(services, "sansdroit", "a-education")
     other = membership(services, "cecile.garcon", "a-rh")
     page = search(browser.get(ASSIGN), "droue")
+    assert page.html.find(id="affecter-annonce").text == "1 résultat"
     tick(page, one)
     page = search(page, "ressources")
-    assert "Sylvain DROÜET" in page.html.select_one(".assign-ticked").text
+    ticked = page.html.select_one(".assign-ticked label").text
+    assert " ".join(ticked.split()) == "Sylvain DROÜET, Direction de l'éducation et de l'enfance"
     form = page.forms["affecter"]
     form["taille"] = "10"
     form["filtre"] = "garçon"
@@ -213,10 +215,35 @@ def test_withdrawn_meanwhile_whatever_is_chosen_says_so(visit: Visit) -> None:
     form = asked.forms["reaffecter"]
     withdrawn = browser.get(item(page, "MARTIN", "Désaffecter le membre sélectionné"))
     withdrawn.forms["desaffecter"].submit(status=303)
+    other = (
+        "Agnès MARTIN n'a plus le rôle « Lecteur » : il lui a été retiré entre-temps. Son rôle "
+        "dans BIP est maintenant « Abonné à la veille statutaire ». Rien n'a été enregistré."
+    )
     for chosen in ("", "lecteur", "redacteur", "x" * 65):
         form["nouveau"].force_value(chosen)
-        late = form.submit(status=409)
-        assert "Agnès MARTIN n'a plus le rôle « Lecteur » : il lui a été retiré" in text_of(late)
+        assert other in text_of(form.submit(status=409))
+
+
+def test_replaced_meanwhile_by_another_both_roles_are_told(
+    visit: Visit, services: Services
+) -> None:
+    browser, faster = visit("referent"), visit("correspondant")
+    path = item(browser.get(LOADED), "NOËL", "Réaffecter le membre à un autre rôle")
+    mine, his = (each.get(path).forms["reaffecter"] for each in (browser, faster))
+    mine["nouveau"], his["nouveau"] = "redacteur", "abonne"
+    his.submit(status=303)
+    gone = "François NOËL n'a plus le rôle « Lecteur » : il lui a été retiré entre-temps."
+    now_is = "Son rôle dans BIP est maintenant « Abonné à la veille statutaire »."
+    late = text_of(mine.submit(status=409))
+    assert f"{gone} {now_is} Rien n'a été enregistré. Vous aviez choisi « Rédacteur »." in late
+    for end in ("reaffecter", "desaffecter", "dates"):
+        late = text_of(browser.get(path.replace("reaffecter", end), status=409))
+        assert f"{gone} {now_is} Rien n'a été enregistré." in late
+    build(services.core).assignments.assign(
+        OPERATOR, Grant("francois.noel@demo.example", "a-carrieres", "bip", "redacteur")
+    )
+    both = "Ses rôles dans BIP sont maintenant : « Abonné à la veille statutaire », « Rédacteur »."
+    assert both in text_of(browser.get(path, status=409))
 
 
 def test_nothing_else_to_reassign_to(visit: Visit, services: Services) -> None:
