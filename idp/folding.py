@@ -5,6 +5,7 @@ from unicodedata import category, combining, normalize
 
 _FOR_SERVERS = "xn--"  # [RFC5890] 2.3.1: how a label beyond ASCII begins when it is spelt in ASCII
 
+_READ = frozenset("LN")  # Unicode's categories of letters and of digits begin so
 _FORMAT = "Cf"  # Unicode's category of signs that only format
 # Letters, marks and a Braille cell that Unicode counts as such, and that nobody sees.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -29,6 +30,11 @@ def visible(text: str) -> str:
     Soft hyphens, joiners, marks of direction: nobody sees what he would have to correct.
     """
     return "".join(sign for sign in text if sign not in _BLANK and category(sign) != _FORMAT)
+
+
+def legible(text: str) -> bool:
+    """Whether a letter or a digit is seen in the text: something to call or to look for it by."""
+    return any(category(sign)[0] in _READ for sign in visible(text))
 
 
 def with_readable_domain(address: str) -> str:

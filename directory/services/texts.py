@@ -7,11 +7,10 @@ from email_validator import EmailNotValidError, validate_email
 
 from directory.search import mail_key, search_key
 from idp.errors import DirectoryError
-from idp.folding import visible
+from idp.folding import legible, visible
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIRET_DIGITS = 14
-_READ = frozenset("LN")  # categories of letters and of digits begin so
 _TOP_LEVEL = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
 # fmt: off
 _GENERIC = frozenset({
@@ -35,7 +34,7 @@ def clean_text(text: str, field: str, maximum: int) -> str:
     clean = one_line(text)
     if not clean:
         raise DirectoryError(f"{field}: empty", public=f"{field} : ce champ est obligatoire.")
-    if not any(unicodedata.category(sign)[0] in _READ for sign in clean):
+    if not legible(clean):
         raise DirectoryError(
             f"{field}: nothing to read",
             public=f"{field} : écrivez au moins une lettre ou un chiffre.",

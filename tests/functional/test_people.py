@@ -16,6 +16,7 @@ from idp.multipart import MAX_UPLOAD
 from tests.common.databases import Databases
 from tests.common.photos import image
 from tests.functional.aia_scene import scene_on
+from tests.functional.conftest import to_correct
 from tests.functional.people_scene import BOTH, EVE, LEA, Scene, form_of, links, text_of
 
 pytestmark = pytest.mark.sqlite_only
@@ -187,6 +188,12 @@ def test_what_is_wrong_is_said_at_its_field(scene: Scene) -> None:
     assert "Saisissez le nom." in text_of(page)
     form["nom"], form["fin"] = " \u200b", ""
     assert "Saisissez le nom." in text_of(form.submit(status=400)), "what nobody sees is missing"
+    service = next(name for name in form.fields if name and name.startswith("service-"))
+    form["nom"], form[service] = "😀", "--"
+    assert to_correct(form.submit(status=400)) == [
+        "Nom : écrivez au moins une lettre ou un chiffre.",
+        "Service : écrivez au moins une lettre ou un chiffre.",
+    ]
     assert scene.sheet(LEA).valid_until is None
 
 

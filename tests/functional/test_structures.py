@@ -247,6 +247,13 @@ def test_wrong_labels_are_refused_in_words(scene: Scene) -> None:
         assert answer.html.select_one("[role=alert]") or "Erreur" in answer.text
     unseen = scene.post(f"{TREE}/rh/creer", libelle="\u200b")
     assert "Saisissez le nom de la structure." in text_of(unseen)
+    at_field = {
+        "😀": "Nom de la structure : écrivez au moins une lettre ou un chiffre.",
+        "a\x00b": "Ce texte contient un caractère qui n'est pas permis.",
+    }
+    for (wrong, said), path in product(at_field.items(), ("creer", "editer")):
+        answer = scene.post(f"{TREE}/rh/{path}", libelle=wrong, version=version)
+        assert to_correct(answer) == [said], (wrong, path)
     assert scene.labels() == before
 
 

@@ -9,7 +9,14 @@ from deform.widget import (
     SelectWidget,
 )
 
-from views.schemas.fields import MAX_LOGIN, box_node, hidden_node, line_node, mail_node
+from views.schemas.fields import (
+    MAX_LOGIN,
+    box_node,
+    hidden_node,
+    line_node,
+    mail_node,
+    search_node,
+)
 
 MAX_NAME = 100
 MAX_CODE = 64
@@ -182,7 +189,7 @@ def _add_person(
         schema.add(line_node("nom", "Nom", MAX_NAME, "Saisissez le nom."))
         schema.add(line_node("prenom", "Prénom", MAX_NAME, "Saisissez le prénom."))
     if search:
-        schema.add(line_node("recherche", "Rechercher une structure", MAX_SEARCH))
+        schema.add(search_node("recherche", "Rechercher une structure", MAX_SEARCH))
     schema.add(
         colander.SchemaNode(
             colander.String(),

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import colander
 from deform.widget import CheckboxWidget, HiddenWidget, TextInputWidget
 
-from idp.folding import visible
+from idp.folding import legible, visible
 
 MAX_LOGIN = 254
+NOT_PERMITTED = "Ce texte contient un caractère qui n'est pas permis."
 
 Validator = Callable[[colander.SchemaNode, str], None]
 
@@ -21,6 +22,18 @@ def without_controls(message: str) -> Validator:
             raise colander.Invalid(node, message)
 
     return validate
+
+
+def recordable(node: colander.SchemaNode, value: str) -> None:
+    """A validator: something to read, and nothing that could not be shown.
+
+    What the directory asks of every text, in its words; said here, it is said at the field.
+    """
+    if not "".join(visible(value).split()).isprintable():
+        raise colander.Invalid(node, NOT_PERMITTED)
+    if not legible(value):
+        message = f"{node.title} : écrivez au moins une lettre ou un chiffre."
+        raise colander.Invalid(node, message)
 
 
 def missing_if_unseen(value: object) -> object:
@@ -39,7 +52,14 @@ def hidden_node(name: str, longest: int) -> colander.SchemaNode:
     )
 
 
-def line_node(name: str, title: str, longest: int, wanted: str = "") -> colander.SchemaNode:
+def line_node(
+    name: str,
+    title: str,
+    longest: int,
+    wanted: str = "",
+    *,
+    validator: Validator = recordable,
+) -> colander.SchemaNode:
     """A line of text; ``wanted``: what is said where it is missing, empty if it may be."""
     return colander.SchemaNode(
         colander.String(),
@@ -51,10 +71,15 @@ def line_node(name: str, title: str, longest: int, wanted: str = "") -> colander
         preparer=missing_if_unseen,
         validator=colander.All(
             colander.Length(max=longest, max_err=f"Ce texte est trop long : {longest} caractères."),
-            without_controls("Ce texte contient un caractère qui n'est pas permis."),
+            validator,
         ),
         widget=TextInputWidget(attributes={"autocomplete": "off", "maxlength": str(longest)}),
     )
+
+
+def search_node(name: str, title: str, longest: int) -> colander.SchemaNode:
+    """A line that is looked for and never recorded."""
+    return line_node(name, title, longest, validator=without_controls(NOT_PERMITTED))
 
 
 def box_node(name: str, title: str, description: str = "") -> colander.SchemaNode:

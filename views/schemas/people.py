@@ -18,7 +18,14 @@ from views.schemas.creation import (
     Structures,
 )
 from views.schemas.days import day_node
-from views.schemas.fields import MAX_LOGIN, box_node, hidden_node, line_node, mail_node
+from views.schemas.fields import (
+    MAX_LOGIN,
+    box_node,
+    hidden_node,
+    line_node,
+    mail_node,
+    search_node,
+)
 
 MAX_VERSION = 4000
 SUSPENDED = "Suspendre ce rattachement : il n'ouvre plus aucune application"
@@ -117,7 +124,7 @@ def move_schema(
     for name, longest in (("rattachement", MAX_CODE), ("version", MAX_VERSION)):
         schema.add(hidden_node(name, longest))
     if search:
-        schema.add(line_node("recherche", "Rechercher une structure", MAX_SEARCH))
+        schema.add(search_node("recherche", "Rechercher une structure", MAX_SEARCH))
     schema.add(
         colander.SchemaNode(
             colander.String(),

@@ -3,7 +3,7 @@
 import colander
 from deform.widget import TextInputWidget
 
-from views.schemas.fields import box_node, hidden_node, missing_if_unseen
+from views.schemas.fields import box_node, hidden_node, missing_if_unseen, recordable
 
 MAX_LABEL = 200
 MAX_SIRET = 20  # 14 digits, as people space them
@@ -46,8 +46,11 @@ def _label() -> colander.SchemaNode:
         description="Par exemple : Direction des ressources humaines, Service paie.",
         missing_msg="Saisissez le nom de la structure.",
         preparer=missing_if_unseen,
-        validator=colander.Length(
-            max=MAX_LABEL, max_err=f"Ce nom est trop long : {MAX_LABEL} caractères au plus."
+        validator=colander.All(
+            colander.Length(
+                max=MAX_LABEL, max_err=f"Ce nom est trop long : {MAX_LABEL} caractères au plus."
+            ),
+            recordable,
         ),
         widget=TextInputWidget(
             attributes={"maxlength": str(MAX_LABEL), "autocomplete": "off", "spellcheck": "true"}
