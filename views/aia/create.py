@@ -198,7 +198,8 @@ def _person_form(request: Request, draft: Draft) -> Form:
 
 def _describe(request: Request, draft: Draft) -> Response:
     if "chercher" in request.POST:
-        drafts.keep(request, replace(draft, person=as_typed(request)))
+        # Not complete any more, until it is sent: no later step shows what goes with it.
+        drafts.keep(request, replace(draft, person=as_typed(request), structure_path=""))
         return _go(request, PERSON)
     form = _person_form(request, replace(draft, person=as_typed(request)))
 
@@ -214,7 +215,7 @@ def _describe(request: Request, draft: Draft) -> Response:
             if draft.known:
                 creation.require_room(actor, draft.mail, where.code)
         except AlreadyExists as error:
-            return _occupied(request, after, error)
+            return _occupied(request, replace(draft, person=said), error)
         after = _with_roles(request, after, draft.roles)
         lost = draft.roles is not None and after.roles != draft.roles
         if lost:

@@ -34,11 +34,48 @@ from tests.functional.create_scene import (
     text,
     to_person,
     to_recap,
+    to_roles,
 )
 
 pytestmark = pytest.mark.sqlite_only
 
 MOST_STATEMENTS = 16
+
+
+# --- the bar of the steps ----------------------------------------------------------------------
+
+
+def steps(page: TestResponse) -> tuple[list[int], list[int]]:
+    """Those that look done, and those that the bar leads to."""
+    bar = page.html.select_one(".steps")
+    done = [number for number in (1, 2, 3, 4) if f"Étape {number}, faite" in bar.text]
+    return done, [int(link["href"][-1]) for link in bar.select(".step-title a")]
+
+
+def test_what_is_done_of_a_creation_looks_so_and_is_a_step_away(app: TestApp) -> None:
+    to_roles(app)
+    assert steps(app.get(f"{NEW}?etape=2")) == ([1], [1, 3]), "the third is under way"
+    to_recap(app, "bip:lire")
+    for step in (1, 2, 3, 4):
+        others = [number for number in (1, 2, 3, 4) if number != step]
+        page = app.get(f"{NEW}?etape={step}")
+        assert steps(page) == ([number for number in others if number < 4], others), step
+
+
+def test_no_later_step_is_led_to_before_the_one_that_is_missing(
+    app: TestApp, token: str, directory: DirectoryServices
+) -> None:
+    """A structure that is refused, and one that is searched for instead of the one before."""
+    directory.accounts.add(OPERATOR, Person(MAIL, "Noël", "Léa"), "a-rh", no_mail=True)
+    form = to_person(app).forms["formulaire"]
+    form["structure"] = "a-rh"
+    assert steps(form.submit(status=400)) == ([1], [1])
+    form["structure"] = "a"
+    key = form.submit(status=303).follow().forms["formulaire"]["dossier"].value
+    searched = {"csrf_token": token, "dossier": key, "chercher": "1", "recherche": "rh"}
+    page = app.post(f"{NEW}?etape=2", searched, status=303).follow()
+    assert steps(page) == ([1], [1])
+    assert app.get(f"{NEW}?etape=3", status=303).location == f"{BASE}{NEW}?etape=2"
 
 
 # --- another person ----------------------------------------------------------------------------
@@ -208,6 +245,30 @@ def test_the_one_page_form_asks_to_confirm_a_desks_address(
     assert "contact@ville.example" in accounts(services)
 
 
+def test_what_cannot_be_read_is_told_at_its_field(app: TestApp, services: Services) -> None:
+    """On one page and in the second step alike; never as late as in the recapitulation."""
+    wrong = {"nom": "😀", "prenom": "L\ue000éa", "fonction": "--", "telephone": "\u3164."}
+    said = [
+        "Nom : écrivez au moins une lettre ou un chiffre.",
+        "Ce texte contient un caractère qui n'est pas permis.",
+        "Fonction : écrivez au moins une lettre ou un chiffre.",
+        "Numéro de téléphone : écrivez au moins une lettre ou un chiffre.",
+    ]
+    second = to_person(app).forms["formulaire"]
+    for name, value in {**FIELDS, **wrong}.items():
+        second[name] = value
+    for page in (one_page(app, MAIL, **wrong), second.submit("suivant", status=400)):
+        assert page.status_int == 400
+        assert to_correct(page) == said
+        for link in page.html.select("#erreurs a"):
+            field = page.html.select_one(link["href"])
+            assert field["aria-invalid"] == "true"
+            told = page.html.find(id=field["aria-describedby"])
+            assert link.text in told.text, "beside the field"
+            assert field["value"] in wrong.values()
+    assert MAIL not in accounts(services)
+
+
 def test_the_one_page_form_stays_in_his_structures(
     app: TestApp, services: Services, token: str
 ) -> None:
@@ -245,7 +306,8 @@ def test_of_too_many_structures_one_searches(app: TestApp, services: Services) -
     form = page.forms["formulaire"]
     assert form["nom"].value == "Noël"
     assert len(form["structure"].options) == 14
-    form["prenom"], form["structure"] = "Léa", "e123"
+    assert form["recherche"].value == "ecole 12"
+    form["prenom"], form["structure"], form["recherche"] = "Léa", "e123", "?"
     assert form.submit("suivant", status=303).location.endswith("etape=3")
 
 
