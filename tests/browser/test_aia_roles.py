@@ -102,6 +102,22 @@ def test_who_is_ticked_in_two_places_is_counted_once(visit: Visit) -> None:
     )
 
 
+def test_a_field_that_something_else_has_styled_is_replaced_without_a_complaint(
+    visit: Visit,
+) -> None:
+    """As password managers do, and Playwright when it takes a picture; the CSP stays strict."""
+    enter(visit)
+    visit.open(f"{ROLE}/affecter")
+    page = visit.page
+    page.get_by_label("Rechercher", exact=True).fill("droue")
+    styled = page.locator("#affecter-filtre")
+    styled.evaluate("field => { field.style.caretColor = 'red'; }")
+    page.get_by_label("Rechercher", exact=True).fill("droue sylvain")
+    expect(page.locator("#affecter-filtre[style]")).to_have_count(0)
+    expect(page.locator("tbody input")).to_have_count(1)
+    assert visit.complaints == []
+
+
 def test_the_same_without_scripts(visitors: Visitors) -> None:
     visit = visitors(script=False)
     enter(visit)
