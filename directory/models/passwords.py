@@ -30,8 +30,8 @@ class PasswordRequest(Base):
 class PasswordLinkRow(Base):
     """A link; ``key`` is the hash of its token.
 
-    ``end_reason``: used, replaced (by a newer one), changed (the password was, otherwise), deleted
-    (the account was).
+    ``end_reason``: used, replaced (by a newer one), changed (the password was, otherwise), address
+    (that of the account was changed since), deleted (the account was).
     """
 
     __tablename__ = "password_link"

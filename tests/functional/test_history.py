@@ -9,6 +9,7 @@ from sqlalchemy import select
 from webtest import TestResponse
 
 from directory.authorisation import OPERATOR
+from directory.models import Account
 from directory.services import build
 from directory.services.accounts.address_change import AddressChanges
 from directory.services.accounts.address_refusal import AddressRefusals
@@ -108,6 +109,9 @@ def test_who_refused_a_change_of_his_address_is_named(
 ) -> None:
     """By his link, where nobody is signed in."""
     core, subject_id = world.services.core, lea.split("/")[3]
+    with core.db.unit_of_work() as session:
+        account = session.scalars(select(Account).where(Account.subject_id == subject_id)).one()
+        account.last_sign_in_at = world.now
     with acting(as_referent(world)):
         AddressChanges(core).change(OPERATOR, subject_id, "lea.noel@demo.example", shown=LEA)
     with core.db.reading() as session:
@@ -118,7 +122,7 @@ def test_who_refused_a_change_of_his_address_is_named(
     day = f"le {world.now.astimezone(world.services.settings.organization.time_zone):%d/%m/%Y}"
     assert sentences(visitor.app.get(lea))[:2] == [
         f"Léa NOËL a verrouillé son compte en refusant un changement d'adresse, {day}",
-        f"Léa NOËL a refusé que son adresse soit remplacée, {day}",
+        f"Léa NOËL a refusé depuis l'ancienne adresse que son adresse soit remplacée, {day}",
     ]
 
 

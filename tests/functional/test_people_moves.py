@@ -87,7 +87,7 @@ def test_an_address_is_changed_and_refused(scene: Scene) -> None:
     assert "déjà refusé" in text_of(scene.visitor.app.get(path, status=410))
     scene.become("referent")
     page = scene.get(LEA)
-    assert "refusé le changement de son adresse" in text_of(page)
+    assert "a été refusé depuis l'ancienne" in text_of(page)
     assert not links(page) & {"Déverrouiller le compte", "Changer d'adresse"}
     for end in ("/deverrouiller", "/adresse"):
         answer = scene.post(scene.path(LEA, end), adresse="x@demo.example")
@@ -113,6 +113,16 @@ def test_the_screen_says_what_putting_an_address_back_does(scene: Scene) -> None
     assert said in page
     assert "elle ne peut pas refuser : vous décidez d'un changement qui a été refusé" in page
     assert "prévenue de nouveau" not in page
+
+
+def test_the_screen_says_that_nobody_refuses_what_nobody_used(scene: Scene) -> None:
+    mail = "faute@demo.example"
+    julie = Person(mail, "Zidi", "Julie")
+    added = scene.directory.accounts.add(OPERATOR, julie, "paie", no_mail=True)
+    scene.people[mail] = added.subject_id
+    page = text_of(scene.get(mail, "/adresse"))
+    assert "ne peut pas refuser : personne ne s'est encore connecté à ce compte" in page
+    assert "vous décidez d'un changement" not in page
 
 
 def test_no_mail_is_promised_to_who_was_locked_meanwhile(

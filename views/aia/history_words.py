@@ -19,7 +19,7 @@ SENTENCES: Mapping[str, str] = {
     "access-request.refused": "refusé la demande d'accès {of_person} à {application}",
     "access-request.withdrawn": "retiré sa demande d'accès à {application}",
     "account.address-changed": "changé l'adresse mail {of_person}",
-    "account.address-refused": "refusé que {his} adresse soit remplacée",
+    "account.address-refused": "refusé depuis l'ancienne adresse que {his} adresse soit remplacée",
     "account.created": "créé le compte {of_person}",
     "account.deleted": "mis le compte {of_person} à la corbeille",
     "account.invited-again": "renvoyé à {person} le mail de création de son compte",

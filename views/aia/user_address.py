@@ -124,6 +124,7 @@ def _page(
         "applications": _applications(request, plan),
         "undoable": plan.undoable,
         "refuser": plan.refuser,
+        "contested": plan.contested,
         "offers": plan.offers,
         "overtaken": overtaken,
     }

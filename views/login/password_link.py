@@ -30,6 +30,7 @@ HEADINGS = {
     "used": "Ce lien a déjà servi",
     "replaced": "Ce lien a été remplacé",
     "changed": "Ce lien ne sert plus",
+    "address": "Ce lien ne sert plus",
     "deleted": "Ce lien ne sert plus",
     "unusable": "Votre compte ne peut pas être utilisé",
 }

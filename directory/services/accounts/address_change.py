@@ -24,7 +24,7 @@ from directory.models import Account, AddressChange, Application, ApplicationEnt
 from directory.search import mail_key
 from directory.services.accounts.address_claims import claims
 from directory.services.accounts.creation import Creation
-from directory.services.accounts.password import end_links
+from directory.services.accounts.password import void_links
 from directory.services.accounts.reserved import require_free, withheld
 from directory.services.accounts.sheets import PersonSheet, Sheets
 from directory.services.lookup import (
@@ -63,13 +63,15 @@ class AddressPlan:
 
     ``applications``: those he has a role of, by their SPs' ids. ``undoable``: the addresses he had
     whose return is no change that anybody may refuse; ``refuser``: who may refuse any other, by his
-    address; empty: nobody. ``offers``: where a membership goes on waiting for its person.
+    address; empty: nobody. ``contested``: a change was refused, and waits for the correspondant.
+    ``offers``: where a membership goes on waiting for its person.
     """
 
     person: PersonSheet
     applications: Mapping[str, str]
     undoable: tuple[str, ...]
     refuser: str
+    contested: bool
     offers: tuple[str, ...]
 
 
@@ -101,13 +103,14 @@ class AddressChanges:
             raise NotAllowed(f"the address of {subject_id!r}")
         with self._core.db.reading() as session:
             account = account_by_subject(session, actor, subject_id)
-            known = claims(session, account, self._core.clock.now())
+            known = claims(session, actor, account, self._core.clock.now())
             stay, _ = _offers(session, actor, account)
             return AddressPlan(
                 person,
                 _applications(session, person),
                 undoable=known.undoable,
                 refuser=known.refuser(),
+                contested=known.contested,
                 offers=tuple(each.structure.label_path for each in stay),
             )
 
@@ -144,7 +147,7 @@ class AddressChanges:
                 raise StaleEdit(f"the address of account {account.id} changed since it was shown")
             new = self._checked(session, actor, account, mail, accept_generic=accept_generic)
             old = account.mail
-            known = claims(session, account, now)
+            known = claims(session, actor, account, now)
             refuser = known.refuser(new)
             known.settle(new, now)
             # What others offered to the old address is not for whoever opens the new one to accept.
@@ -211,7 +214,7 @@ class AddressChanges:
             session.flush()
         except IntegrityError as error:
             raise _taken(new) from error
-        end_links(session, account, now, "changed")
+        void_links(session, account, now)
         self._core.audit.record(
             "account.address-changed",
             subject_id=account.subject_id,

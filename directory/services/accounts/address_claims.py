@@ -1,7 +1,8 @@
 """Who of those who had the address of an account may refuse that it gets another.
 
 Whoever chose a password at an address may be its owner, and gets a link. A stranger at a mistyped
-one never did: for seven days the link goes to the owner of before instead.
+one never did: for seven days the link goes to the owner of before instead. Of an account that was
+never used there is none: see :func:`_is_unused`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from datetime import datetime
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from directory.models import Account, AddressChange
+from directory.authorisation import Actor, AssignmentTarget, Permission, may
+from directory.models import Account, AddressChange, Assignment, Membership, Role, Structure
 from directory.search import mail_key
 
 
@@ -20,11 +22,13 @@ class Claims:
     """What those who had an address of this account may still say of it.
 
     ``mail`` is the address of now; ``owned``: somebody chose a password there, or was mailed a link
-    to refuse already. ``changes``: those that were refused, or still may be, the latest last.
+    to refuse already; ``unused``: see :func:`_is_unused`. ``changes``: those that were refused, or
+    still may be, the latest last.
     """
 
     mail: str
     owned: bool
+    unused: bool
     changes: Sequence[AddressChange]
 
     @property
@@ -43,13 +47,16 @@ class Claims:
         """The address whose owner may refuse that the account gets this one; empty: nobody.
 
         The address of now where it is owned, and where none of before may refuse: its owner may not
-        have come by yet. Else the latest that was owned, unless he gets it back: he is told of each
-        change, so that nobody takes the account by waiting for the end of his first link.
+        have come by yet, and unless the account is unused, there is something to take from him.
+        Else the latest that was owned, unless he gets it back: he is told of each change, so that
+        nobody takes the account by waiting for the end of his first link.
         """
         if self.contested:
             return ""
-        if self.owned or not self.changes:
+        if self.owned:
             return self.mail
+        if not self.changes:
+            return "" if self.unused else self.mail
         latest = self.changes[-1]
         return "" if latest.old_mail_key == mail_key(new) else latest.old_mail
 
@@ -69,8 +76,8 @@ class Claims:
             each.settled_at = now
 
 
-def claims(session: Session, account: Account, now: datetime) -> Claims:
-    """Of this account; two statements."""
+def claims(session: Session, actor: Actor, account: Account, now: datetime) -> Claims:
+    """Of this account, whose address this actor may change. Three statements."""
     of_account = AddressChange.account_id == account.id
     unsettled = session.scalars(
         select(AddressChange)
@@ -83,4 +90,28 @@ def claims(session: Session, account: Account, now: datetime) -> Claims:
     ).all()
     mailed = select(exists().where(of_account, AddressChange.old_mail_key == account.mail_key))
     owned = account.password_hash is not None or bool(session.scalar(mailed))
-    return Claims(account.mail, owned, unsettled)
+    unused = _is_unused(session, actor, account)
+    return Claims(account.mail, owned, unused, unsettled)
+
+
+def _is_unused(session: Session, actor: Actor, account: Account) -> bool:
+    """Nobody ever signed in, and whoever changes the address may give every role that is there.
+
+    It is put right after a slip when it was created. Who takes it gains what he could as well give
+    himself by creating an account; the stranger who got its first mail must not be able to lock it.
+    """
+    if account.last_sign_in_at is not None:
+        return False
+    held = session.execute(
+        select(Structure.path, Role.application_id)
+        .select_from(Membership)
+        .join(Structure, Structure.id == Membership.structure_id)
+        .join(Assignment, Assignment.membership_id == Membership.id)
+        .join(Role, Role.id == Assignment.role_id)
+        .where(Membership.account_id == account.id, Membership.deleted_at.is_(None))
+        .distinct()
+    )
+    return all(
+        may(actor, Permission.GRANT_ROLE, AssignmentTarget(account.id, path, application_id))
+        for path, application_id in held
+    )

@@ -27,6 +27,10 @@ UNKNOWN = (
 )
 EXPIRED = "Ce lien n'est plus valable : il servait pendant sept jours."
 USED = "Vous avez déjà refusé ce changement. Le compte est bloqué et le correspondant est prévenu."
+DECIDED = (
+    "Vous aviez refusé ce changement. Le correspondant l'a vérifié depuis et a décidé : "
+    "écrivez-lui si l'adresse du compte n'est pas la bonne."
+)
 UNDONE = (
     "Il n'y a rien à refuser : l'adresse de votre compte est de nouveau {mail}. Si votre mot de "
     "passe ne sert plus, choisissez-en un autre avec « Première visite ? » sur le portail."
@@ -92,7 +96,7 @@ class AddressRefusals:
             # He had the old address, so it is his doing, and the journal says so.
             with acting(replace(origin(), actor=account.subject_id)):
                 self._stop(session, account, now)
-            self._tell(session, change, account)
+            self._tell(session, session.get_one(AddressChange, max(claimed)), account)
 
     def _stop(self, session: Session, account: Account, now: datetime) -> None:
         """Whoever he is, the last correspondant too: the command line unlocks that one."""
@@ -104,6 +108,7 @@ class AddressRefusals:
         self._core.sessions.end(account.subject_id, reason="address-refused")
 
     def _tell(self, session: Session, change: AddressChange, account: Account) -> None:
+        """``change``: the last one, whichever of his links he opened."""
         core = self._core
         by = session.scalar(select(Account).where(Account.subject_id == change.changed_by))
         core.mailer.send(
@@ -133,7 +138,7 @@ class AddressRefusals:
     def _require_live(self, change: AddressChange, account: Account) -> None:
         _require_standing(change, account)
         if change.refused_at is not None:
-            raise LinkRefused("used", public=USED)
+            raise LinkRefused("used", public=USED if change.settled_at is None else DECIDED)
         if change.expires_at <= self._core.clock.now():
             raise LinkRefused("expired", public=EXPIRED)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from directory import password_policy
@@ -59,6 +59,19 @@ def end_links(session: Session, account: Account, now: datetime, reason: str) ->
         update(PasswordLinkRow)
         .where(PasswordLinkRow.account_id == account.id, PasswordLinkRow.ended_at.is_(None))
         .values(ended_at=now, end_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def void_links(session: Session, account: Account, now: datetime) -> None:
+    """All links of this account, also those that are over: they went to another address.
+
+    None leads to a new one any more, which whoever reads there must not have mailed to this one.
+    """
+    session.execute(
+        update(PasswordLinkRow)
+        .where(PasswordLinkRow.account_id == account.id)
+        .values(ended_at=func.coalesce(PasswordLinkRow.ended_at, now), end_reason="address")
         .execution_options(synchronize_session=False)
     )
 

@@ -41,6 +41,8 @@ ENDED = {
     "avez reçu.",
     "changed": "Le mot de passe a été changé depuis l'envoi de ce lien, qui ne sert donc plus. "
     "Connectez-vous avec le nouveau mot de passe.",
+    "address": "L'adresse mail de ce compte a changé depuis l'envoi de ce lien, qui ne sert donc "
+    "plus. Si ce compte est le vôtre, ouvrez le dernier message reçu à sa nouvelle adresse.",
     "deleted": "Votre compte a été supprimé depuis l'envoi de ce lien, qui ne sert donc plus. S'il "
     "a été rétabli, demandez un nouveau lien ; sinon, adressez-vous à votre référent "
     "administrateur.",
@@ -78,6 +80,8 @@ class OwnPasswords:
         if found is None:
             return False
         link, account = found
+        if link.end_reason == "address":
+            return False
         self.ask(account.mail, Purpose.RESET, flow=link.flow)
         return True
 

@@ -60,8 +60,8 @@ UNCONFIRMED = (
 )
 
 CONTESTED = (
-    "Cette personne a refusé le changement de son adresse mail : le correspondant vérifie ce qui "
-    "s'est passé, et lui seul peut le faire."
+    "Le changement de l'adresse mail a été refusé depuis l'ancienne : le correspondant vérifie ce "
+    "qui s'est passé, et lui seul peut le faire."
 )
 
 LOCKED = (

@@ -8,6 +8,7 @@ from sqlalchemy import event, select
 
 from directory import actors
 from directory.authorisation import OPERATOR, Actor
+from directory.models import Account
 from directory.services import DirectoryServices, build
 from directory.services.accounts.changes import Added, Person
 from idp.audit import AuditEvent
@@ -29,6 +30,12 @@ class World:
     def add(self, mail: str, structure: str = "a-rh", actor: Actor = OPERATOR) -> Added:
         person = Person(mail, "Nom", "Prénom")
         return self.directory.accounts.add(actor, person, structure, no_mail=True)
+
+    def sign_in(self, mail: str) -> None:
+        """As if he had done it now."""
+        with self.core.db.unit_of_work() as session:
+            account = session.scalars(select(Account).where(Account.mail == mail)).one()
+            account.last_sign_in_at = self.core.clock.now()
 
     def actor(self, subject_id: str) -> Actor:
         found = actors.load(self.core, subject_id)

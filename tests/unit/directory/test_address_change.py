@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import delete, select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.jobs import jobs
-from directory.models import Account, AddressChange
+from directory.models import Account, AddressChange, PasswordRequest
 from directory.services.accounts.address_change import (
     KEPT,
     RESERVED,
@@ -24,9 +25,11 @@ from directory.services.accounts.edits import Edits
 from directory.services.accounts.photos import Photos
 from directory.services.accounts.sheets import Sheets
 from directory.services.memberships.confirmations import Confirmations
+from directory.services.own.passwords import OwnPasswords, add_link
 from directory.services.own.record import Record
 from directory.services.removal.bin_list import BinList
 from directory.services.rights.assignments import Grant
+from idp.context import acting, origin
 from idp.errors import (
     AlreadyExists,
     BadCredentials,
@@ -38,6 +41,7 @@ from idp.errors import (
     TooMany,
 )
 from idp.mail import OutboxMail
+from idp.self_service import Purpose
 from idp.services import Services
 from tests.common.clock import FakeClock
 from tests.common.photos import image
@@ -51,9 +55,10 @@ PASSWORD = "une phrase assez longue"
 
 @pytest.fixture
 def lea(world: World) -> str:
-    """A colleague in A's HR with a password, a role and a photo."""
+    """A colleague in A's HR who signed in with his password, with a role and a photo."""
     subject_id = world.add(OLD, "a-rh").subject_id
     world.directory.accounts.set_password(OPERATOR, OLD, PASSWORD)
+    world.sign_in(OLD)
     world.directory.assignments.assign(OPERATOR, Grant(OLD, "a-rh", "bip", "r1"), no_mail=True)
     Photos(world.core).keep(subject_id, image())
     world.ended.clear()
@@ -80,6 +85,13 @@ def token_of(world: World, old: str = OLD) -> str:
     found = re.search(r"/adresse-remplacee/(\S+)", text)
     assert found is not None
     return found[1]
+
+
+def password_link(world: World, mail: str) -> str:
+    """The token of a new link to choose a password."""
+    with world.core.db.unit_of_work() as session:
+        account = session.scalars(select(Account).where(Account.mail == mail)).one()
+        return add_link(world.core, session, account, Purpose.RESET, "", lifetime=DAY)
 
 
 def why(call: Callable[[], object]) -> str:
@@ -350,12 +362,66 @@ def test_the_link_stops_everything_and_tells_the_correspondant(
             forbidden()
     shown = Sheets(world.core).read(referent, lea)
     assert not shown.can.account
-    assert "refusé le changement" in shown.can.why_not
+    assert "refusé depuis l'ancienne" in shown.can.why_not
     assert Edits(world.core).open(referent, lea).values.account is None
     # The correspondant settles it; then the référent has his account again.
     change(world, central, lea, OLD, NEW)
     world.directory.accounts.unlock(central, OLD)
     assert Sheets(world.core).read(referent, lea).can.account
+
+
+def test_who_refused_reads_that_it_was_decided_since(
+    world: World, referent: Actor, central: Actor, lea: str
+) -> None:
+    change(world, referent, lea)
+    token = token_of(world)
+    AddressRefusals(world.core).spend(token)
+    for decide, said in (
+        (lambda: None, "Le compte est bloqué"),
+        (lambda: change(world, central, lea, "third@ville.fr", NEW), "a décidé"),
+    ):
+        decide()
+        with pytest.raises(LinkRefused, match="used") as refused:
+            AddressRefusals(world.core).link(token)
+        assert said in refused.value.public
+
+
+def test_the_correspondant_is_told_of_the_last_change(
+    world: World, referent: Actor, central: Actor, lea: str
+) -> None:
+    """Whichever of his links the old address opened."""
+    with acting(replace(origin(), actor=referent.subject_id)):
+        change(world, referent, lea)
+    first = token_of(world)
+    with acting(replace(origin(), actor=central.subject_id)):
+        change(world, central, lea, "third@ville.fr", NEW)
+    with world.core.db.unit_of_work() as session:
+        account = session.get_one(Account, central.account_id)
+        account.given_name = "Corinne"
+    AddressRefusals(world.core).spend(first)
+    with world.core.db.reading() as session:
+        mails = select(OutboxMail.text).where(OutboxMail.kind == "address-refused")
+        text = session.scalars(mails).one()
+    assert "par Corinne NOM" in text
+    assert f"qui refuse : {OLD}" in text
+    assert "du compte : third@ville.fr" in text
+
+
+def test_links_mailed_before_lead_nowhere(world: World, referent: Actor, lea: str) -> None:
+    """Nor to a mail at the new address, whether they were over already or not."""
+    links = [password_link(world, OLD), password_link(world, OLD)]
+    change(world, referent, lea)
+    before = world.mails()
+    for token in links:
+        with pytest.raises(LinkRefused, match="address") as refused:
+            OwnPasswords(world.core).link(token)
+        assert "a changé depuis l'envoi" in refused.value.public
+        assert not OwnPasswords(world.core).ask_again(token)
+    with world.core.db.reading() as session:
+        assert session.scalars(select(PasswordRequest)).all() == []
+    assert world.mails() == before
+    fresh = password_link(world, NEW)
+    assert OwnPasswords(world.core).link(fresh).login == NEW
 
 
 def test_unlocking_settles_it(world: World, referent: Actor, central: Actor, lea: str) -> None:
@@ -397,6 +463,7 @@ def test_the_last_correspondant_s_is_stopped_as_well(
     world: World, central: Actor, services: Services
 ) -> None:
     """By the operator, who unlocks it again."""
+    world.sign_in("correspondant@cig.fr")
     change(world, OPERATOR, central.subject_id, "new@cig.fr", "correspondant@cig.fr")
     AddressRefusals(world.core).spend(token_of(world, "correspondant@cig.fr"))
     assert services.directory.find_subject(central.subject_id) is None

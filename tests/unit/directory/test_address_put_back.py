@@ -11,6 +11,7 @@ from directory.models import Account, AddressChange
 from directory.services.accounts import address_refusal
 from directory.services.accounts.address_change import RESERVED, AddressChanges
 from directory.services.accounts.address_refusal import AddressRefusals
+from directory.services.rights.assignments import Grant
 from idp.errors import LinkRefused
 from idp.mail import OutboxMail
 from tests.common.clock import FakeClock
@@ -25,9 +26,10 @@ PASSWORD = "une phrase assez longue"
 
 @pytest.fixture
 def lea(world: World) -> str:
-    """A colleague in A's HR with a password."""
+    """A colleague in A's HR who signed in with his password."""
     subject_id = world.add(OWN, "a-rh").subject_id
     world.directory.accounts.set_password(OPERATOR, OWN, PASSWORD)
+    world.sign_in(OWN)
     return subject_id
 
 
@@ -73,6 +75,31 @@ def test_a_stranger_at_a_mistyped_address_cannot_lock_the_account(
                 assert name not in body
     assert world.mails()[-1] == ("password-first-visit", OWN)
     assert world.add(WRONG, "b").created, "nobody ever signed in by it: it is not reserved"
+
+
+def test_a_slip_at_the_creation_gives_a_stranger_no_link(world: World, referent: Actor) -> None:
+    """Nor its correction, by whoever might have created the account as it is."""
+    subject_id = world.add(WRONG, "a-rh").subject_id
+    world.directory.assignments.assign(referent, Grant(WRONG, "a-rh", "bip", "r1"), no_mail=True)
+    go(world, referent, subject_id, WRONG, OWN)
+    assert told(world, WRONG) == [WITHDRAWN]
+    assert world.add(WRONG, "b").created, "it is not reserved"
+    world.sign_in(OWN)
+    go(world, referent, subject_id, OWN, THIRD)
+    assert told(world, OWN) == [CHANGED], "somebody used it"
+
+
+@pytest.mark.parametrize(("application", "notice"), [("bip", WITHDRAWN), ("cap", CHANGED)])
+def test_nobody_takes_roles_that_he_could_not_give(
+    world: World, referent: Actor, application: str, notice: str
+) -> None:
+    """He administers BIP alone."""
+    subject_id = world.add(OWN, "a-rh").subject_id
+    world.directory.assignments.assign(
+        OPERATOR, Grant(OWN, "a-rh", application, "r1"), no_mail=True
+    )
+    go(world, referent, subject_id, OWN, THIRD)
+    assert told(world, OWN) == [notice]
 
 
 def test_what_was_undone_stays_so(world: World, referent: Actor, lea: str) -> None:
