@@ -60,7 +60,7 @@ class IPasswords(Protocol):
         """
 
     def ask_again(self, token: str) -> bool:
-        """As :meth:`ask`, for the address of a link that is over; False when that is nobody's now."""
+        """As :meth:`ask`, for the address of a link that is over; False when it has none now."""
 
     def link(self, token: str) -> PasswordLink:
         """What this link is for. Spends nothing: mail scanners open links.

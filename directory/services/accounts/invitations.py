@@ -11,7 +11,6 @@ from directory.services.lookup import account_by_mail, account_target
 from directory.services.own.password_mails import (
     LATEST,
     MOMENT,
-    RESET_ASKED,
     PasswordMails,
     require_usable,
 )
@@ -92,7 +91,7 @@ class Invitations:
             account = self._reachable(session, actor, mail)
             purpose = self._links.send(actor, account.mail)
             self._core.sessions.end(account.subject_id, reason="password-reset")
-            self._core.audit.record(RESET_ASKED, subject_id=account.subject_id)
+            self._links.note_reset(account)
             return purpose
 
     def _reachable(self, session: Session, actor: Actor, mail: str) -> Account:

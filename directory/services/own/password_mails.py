@@ -103,6 +103,10 @@ class PasswordMails:
                 )
             return self._mail_link(session, account, None)
 
+    def note_reset(self, account: Account) -> None:
+        """Journal *Réinitialisation mot de passe*: :meth:`just_left` knows it by that."""
+        self._core.audit.record(RESET_ASKED, subject_id=account.subject_id)
+
     def just_left(self, session: Session, account: Account) -> bool:
         """Whether *Réinitialisation mot de passe* mailed a link a moment ago that still opens.
 
