@@ -1,6 +1,10 @@
 """Names within French sentences: of people, and of what people name."""
 
-from idp.folding import search_key
+from idp.folding import search_key, visible
+
+SEPARATOR = " / "
+"""Between the names of the structures that lead to one; no name holds it."""
+ISOLATED_BAR = "Le nom d'une structure ne peut pas contenir une barre « / » isolée."
 
 # fmt: off
 _SILENT_H = frozenset({
@@ -22,3 +26,8 @@ def of(name: str) -> str:
     key = search_key(name)
     vowel = key.startswith(tuple("aeiou")) or (key[:1] == "y" and key[1:2] not in set("aeiou"))
     return f"d'{name}" if vowel or key.partition(" ")[0] in _SILENT_H else f"de {name}"
+
+
+def parts_paths(name: str) -> bool:
+    """Whether this name of a structure would read as two within a path."""
+    return SEPARATOR in " ".join(visible(name).split())

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from itertools import takewhile
 
-SEPARATOR = " / "
-"""Of the labels of a path; no label holds it."""
+from idp.names import SEPARATOR
 
 
 def told_apart(paths: Sequence[str]) -> dict[str, str]:

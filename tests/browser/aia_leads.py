@@ -197,6 +197,25 @@ def somebody_else(world: World) -> None:
     world.send(adresse="autre.personne@demo.example")
 
 
+def left_behind(world: World) -> None:
+    """The second step of one person is sent after another tab went on with somebody else."""
+    step(2)(world)
+    tab = world.page.context.new_page()
+    tab.goto(world.base + NEW)
+    tab.get_by_label("Adresse mail").fill("autre.personne@demo.example")
+    tab.get_by_role("button", name="Vérifier l'adresse mail").click()
+    tab.get_by_role("button", name="Suivant").click()
+    tab.get_by_label("Prénom").wait_for()
+    tab.close()
+    world.send(nom="Zidi", prenom="Julie", structure="a-budget")
+
+
+def modified(world: World) -> None:
+    """*Modifier* of the second step, in the recapitulation."""
+    step(4)(world)
+    world.open(f"{NEW}?etape=2")
+
+
 def corrected(world: World) -> None:
     """*Modifier* of the address, in the recapitulation."""
     step(4)(world)

@@ -12,6 +12,7 @@ from directory.authorisation import OPERATOR
 from directory.models import Structure
 from directory.services.accounts.changes import Person
 from idp.audit import AuditEvent
+from idp.names import ISOLATED_BAR
 from tests.common.databases import Databases
 from tests.functional import aia_scene
 from tests.functional.aia_scene import scene_on
@@ -239,8 +240,7 @@ def test_extra_fields_widen_nothing(scene: Scene) -> None:
 
 
 def test_wrong_labels_are_refused_in_words(scene: Scene) -> None:
-    before = scene.labels()
-    version = scene.version(TREE + "/rh/editer")
+    before, version = scene.labels(), scene.version(TREE + "/rh/editer")
     for wrong, path in product(("", "   ", "x" * 201, "A / B", "a\x00b"), ("creer", "editer")):
         answer = scene.post(f"{TREE}/rh/{path}", libelle=wrong, version=version)
         assert answer.status_int == 400, (wrong, path)
@@ -250,6 +250,7 @@ def test_wrong_labels_are_refused_in_words(scene: Scene) -> None:
     at_field = {
         "😀": "Nom de la structure : écrivez au moins une lettre ou un chiffre.",
         "a\x00b": "Ce texte contient un caractère qui n'est pas permis.",
+        **dict.fromkeys(("A / B", "A \u200b/  B"), ISOLATED_BAR),
     }
     for (wrong, said), path in product(at_field.items(), ("creer", "editer")):
         answer = scene.post(f"{TREE}/rh/{path}", libelle=wrong, version=version)

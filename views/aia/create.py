@@ -20,9 +20,9 @@ from idp.errors import AlreadyExists, DirectoryError, NotAllowed, NotFound, Stal
 from idp.names import full_name
 from idp.request import Request
 from views.aia import creation_draft as drafts
-from views.aia import inside
+from views.aia import creation_over, inside
 from views.aia.actor import require_administrator
-from views.aia.creation_draft import FIRST, PERSON, RECAP, ROLES, Draft
+from views.aia.creation_draft import DONE, FIRST, PERSON, RECAP, ROLES, Draft
 from views.aia.creation_person import (
     TYPED,
     as_text,
@@ -33,6 +33,7 @@ from views.aia.creation_person import (
 )
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form, refuse
 from views.schemas.creation import (
+    NOT_OFFERED,
     PERSONAL,
     address_schema,
     key,
@@ -42,10 +43,6 @@ from views.schemas.creation import (
 from views.toasts import toast
 from views.urls import see_other
 
-DONE = "fin"
-OUTDATED = (
-    "Cette page n'était plus à jour : vous avez repris la création ailleurs. Voici où elle en est."
-)
 OUT_OF_SCOPE = (
     "La structure ou un rôle n'est plus dans votre périmètre. Rien n'a été enregistré : choisissez "
     "de nouveau."
@@ -76,8 +73,7 @@ def submit(request: Request) -> Response:
     now, named = drafts.find(request), request.POST.get("dossier")
     draft = next((one for one in now.both if one.key == named), None) if now is not None else None
     if draft is None:
-        toast(request, OUTDATED, wrong=True)
-        return _go(request, now.furthest if now is not None and not now.done else None)
+        return _go(request, creation_over.ask(request, now, request.POST.get("pour", "")))
     if draft.done:
         return _go(request, DONE)
     if "abandonner" in request.POST:
@@ -192,7 +188,7 @@ def _person_form(request: Request, draft: Draft) -> Form:
         button="Suivant",
         name="suivant",
         other=("chercher", "Rechercher la structure") if searched else None,
-        initial={**typed(draft.person), "dossier": draft.key},
+        initial={**typed(draft.person), **draft.named},
     )
 
 
@@ -208,8 +204,8 @@ def _describe(request: Request, draft: Draft) -> Response:
         try:
             where = creation.structure(actor, str(values["structure"]))
         except NotAllowed as error:
-            raise FormRefused("Choisissez une structure de la liste.", field="structure") from error
-        said = {name: as_text(value) for name, value in values.items() if name != "dossier"}
+            raise FormRefused(NOT_OFFERED, field="structure") from error
+        said = {name: as_text(value) for name, value in values.items() if name not in draft.named}
         after = replace(draft, person=said, structure_path=where.label_path)
         try:
             if draft.known:
@@ -243,7 +239,7 @@ def _roles_form(request: Request, draft: Draft) -> Form:
         action=_path(request, ROLES),
         button="Suivant",
         name="suivant",
-        initial={"roles": set(draft.roles or ()), "dossier": draft.key},
+        initial={"roles": set(draft.roles or ()), **draft.named},
     )
 
 
@@ -356,7 +352,13 @@ def _unfinished(draft: Draft | None, key: str) -> Draft | None:
 
 
 def _next(request: Request, draft: Draft, step: int, *, insist: bool = False) -> Response:
-    """The next step; after *Modifier*, back to the recap unless something is to be looked at."""
+    """The next step; after *Modifier*, back to the recap unless something is to be looked at.
+
+    Or the one that the bar of the steps leads to: what was typed is not lost on the way.
+    """
+    wanted = request.POST.get("vers", "")
+    if not insist and wanted in _PAGES:
+        return _go(request, wanted)
     return _go(request, step if insist or draft.furthest < RECAP else RECAP)
 
 

@@ -32,7 +32,7 @@ from views.aia.creation_person import (
 )
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form
 from views.person import signed_in
-from views.schemas.creation import PERSONAL, one_page_schema
+from views.schemas.creation import NOT_OFFERED, PERSONAL, one_page_schema
 from views.toasts import toast
 from views.urls import see_other
 
@@ -137,7 +137,7 @@ def _order(request: Request, values: Values, told: list[AddressCheck]) -> Respon
             then=then,
         )
     except NotAllowed as error:
-        raise FormRefused("Choisissez une structure de la liste.", field="structure") from error
+        raise FormRefused(NOT_OFFERED, field="structure") from error
     except StaleEdit as error:
         raise FormRefused(error.public, status=error.http_status) from error
     except MembershipInBin:

@@ -20,6 +20,7 @@ ADDRESS = "/aia/utilisateurs/nouveau#brouillon"
 """Names it among the drafts of a person; no form is posted there."""
 
 FIRST, PERSON, ROLES, RECAP = 1, 2, 3, 4
+DONE = "fin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,16 @@ class Draft:
     def unfinished(self) -> bool:
         """Whether there is something to take up again."""
         return not self.done and (self.passed or bool(self.person))
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is more than an address that is to be checked again."""
+        return self.unfinished or not self.outdated
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What its forms say of it: which creation, and of whom."""
+        return {"dossier": self.key, "pour": self.mail}
 
     @property
     def known(self) -> bool:
@@ -107,6 +118,13 @@ def begun(check: AddressCheck, before: Draft | None, key: str) -> Draft:
         role_labels=said.role_labels if said else (),
         waiting=next((one for one in found if one is not said and one.unfinished), None),
     )
+
+
+def anew(mail: str, waiting: Draft | None) -> Draft:
+    """One that is over, by its address: to be checked again, while another one waits."""
+    if waiting is not None:
+        waiting = replace(waiting, waiting=None)
+    return Draft(token_urlsafe(12), mail, Found.NOBODY, outdated=True, waiting=waiting)
 
 
 def find(request: Request) -> Draft | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import colander
 from deform.widget import CheckboxChoiceWidget, RadioChoiceWidget, TextAreaWidget
 
-from views.schemas.fields import hidden_node, missing_if_unseen
+from views.schemas.fields import at_most, hidden_node, missing_if_unseen
 
 MAX_TEXT = 500
 MAX_PROBLEM = 1000
@@ -33,10 +33,6 @@ class Ticks(CheckboxChoiceWidget):  # type: ignore[misc]
         self.descriptions = {value: more for value, _, more in given}
 
 
-def _text(limit: int) -> colander.Length:
-    return colander.Length(max=limit, max_err=f"Ce texte est trop long : {limit} caractères.")
-
-
 def access_schema(applications: Iterable[Option]) -> colander.MappingSchema:
     """Which application, for which structure, and why; the service knows what is on offer."""
     schema = colander.MappingSchema()
@@ -46,7 +42,7 @@ def access_schema(applications: Iterable[Option]) -> colander.MappingSchema:
             name="application",
             title="Application",
             missing_msg="Choisissez une application.",
-            validator=colander.Length(max=MAX_ID),
+            validator=at_most(MAX_ID, "Choisissez une application de la liste."),
             widget=Options(applications),
         )
     )
@@ -58,7 +54,7 @@ def access_schema(applications: Iterable[Option]) -> colander.MappingSchema:
             description=f"Votre référent le lira pour décider. {MAX_TEXT} caractères au plus.",
             missing_msg="Dites pourquoi vous avez besoin de cette application.",
             preparer=missing_if_unseen,
-            validator=_text(MAX_TEXT),
+            validator=at_most(MAX_TEXT),
             widget=TextAreaWidget(attributes={"maxlength": str(MAX_TEXT)}),
         )
     )
@@ -88,7 +84,7 @@ def answer_schema(roles: Iterable[Option], *, single: bool, name: str) -> coland
             missing="",
             when="obligatoire pour refuser",
             preparer=missing_if_unseen,
-            validator=_text(MAX_TEXT),
+            validator=at_most(MAX_TEXT),
             widget=TextAreaWidget(rows=3, attributes={"maxlength": str(MAX_TEXT)}),
         )
     )
@@ -103,7 +99,7 @@ class ProblemSchema(colander.MappingSchema):  # type: ignore[misc]
         title="Que faisiez-vous, et qu'attendiez-vous ?",
         description=f"Quelques mots suffisent. {MAX_PROBLEM} caractères au plus.",
         missing="",
-        validator=_text(MAX_PROBLEM),
+        validator=at_most(MAX_PROBLEM),
         widget=TextAreaWidget(attributes={"maxlength": str(MAX_PROBLEM)}),
     )
     incident = hidden_node("incident", MAX_ID)

@@ -9,8 +9,10 @@ from deform.widget import (
     SelectWidget,
 )
 
+from idp.names import SEPARATOR
 from views.schemas.fields import (
     MAX_LOGIN,
+    at_most,
     box_node,
     hidden_node,
     line_node,
@@ -22,6 +24,7 @@ MAX_NAME = 100
 MAX_CODE = 64
 MAX_KEY = 40
 MAX_SEARCH = 100
+NOT_OFFERED = "Choisissez une structure de la liste."
 PERSONAL = "Je confirme que cette adresse est celle d'une seule personne"
 
 
@@ -113,7 +116,7 @@ def person_schema(
     ``search``: there are too many structures for one list, and a field that searches them.
     """
     schema = colander.MappingSchema()
-    schema.add(hidden_node("dossier", MAX_KEY))
+    _add_creation(schema)
     _add_person(schema, choices, named=named, off=off, search=search)
     return schema
 
@@ -141,7 +144,7 @@ def roles_schema(applications: Iterable[Offer]) -> colander.MappingSchema:
     offered = tuple(applications)
     known = {key(each.code, role.code) for each in offered for role in each.roles}
     schema = colander.MappingSchema()
-    schema.add(hidden_node("dossier", MAX_KEY))
+    _add_creation(schema)
     schema.add(
         colander.SchemaNode(
             colander.Set(),
@@ -177,6 +180,12 @@ def _address() -> colander.SchemaNode:
     return node
 
 
+def _add_creation(schema: colander.MappingSchema) -> None:
+    """Of which creation a later step is, and of whom: that is told once it is over."""
+    schema.add(hidden_node("dossier", MAX_KEY))
+    schema.add(hidden_node("pour", MAX_LOGIN))
+
+
 def _add_person(
     schema: colander.MappingSchema,
     choices: Sequence[Place],
@@ -197,7 +206,7 @@ def _add_person(
             title="Structure d'appartenance",
             starred=True,
             missing_msg="Choisissez la structure d'appartenance.",
-            validator=colander.Length(max=MAX_CODE),
+            validator=at_most(MAX_CODE, NOT_OFFERED),
             widget=Structures(choices),
         )
     )
@@ -220,5 +229,5 @@ def _common(paths: list[str]) -> int:
         (at for at, letters in enumerate(zip(first, last, strict=False)) if len(set(letters)) > 1),
         len(first),
     )
-    cut = first.rfind(" / ", 0, same)
-    return cut + 3 if cut >= 0 else 0
+    cut = first.rfind(SEPARATOR, 0, same)
+    return cut + len(SEPARATOR) if cut >= 0 else 0

@@ -10,6 +10,8 @@ from idp.folding import legible, visible
 
 MAX_LOGIN = 254
 NOT_PERMITTED = "Ce texte contient un caractère qui n'est pas permis."
+NOT_OURS = "Cette page n'est plus valable : ouvrez-la de nouveau."
+"""Of what a page carries along and nobody types."""
 
 Validator = Callable[[colander.SchemaNode, str], None]
 
@@ -36,6 +38,12 @@ def recordable(node: colander.SchemaNode, value: str) -> None:
         raise colander.Invalid(node, message)
 
 
+def at_most(longest: int, message: str = "") -> colander.Length:
+    """A validator: no longer than that; every use says so in French, where colander would not."""
+    told = message or f"Ce texte est trop long : {longest} caractères au plus."
+    return colander.Length(max=longest, max_err=told)
+
+
 def missing_if_unseen(value: object) -> object:
     """A preparer: what holds nothing but invisible signs was not filled in."""
     return value if not isinstance(value, str) or visible(value).strip() else colander.null
@@ -47,7 +55,7 @@ def hidden_node(name: str, longest: int) -> colander.SchemaNode:
         colander.String(),
         name=name,
         missing="",
-        validator=colander.Length(max=longest),
+        validator=at_most(longest, NOT_OURS),
         widget=HiddenWidget(),
     )
 
@@ -69,10 +77,7 @@ def line_node(
         missing=colander.required if wanted else "",
         missing_msg=wanted,
         preparer=missing_if_unseen,
-        validator=colander.All(
-            colander.Length(max=longest, max_err=f"Ce texte est trop long : {longest} caractères."),
-            validator,
-        ),
+        validator=colander.All(at_most(longest), validator),
         widget=TextInputWidget(attributes={"autocomplete": "off", "maxlength": str(longest)}),
     )
 
@@ -103,7 +108,7 @@ def mail_node(name: str, title: str, missing: str) -> colander.SchemaNode:
         missing_msg=missing,
         preparer=missing_if_unseen,
         validator=colander.All(
-            colander.Length(max=MAX_LOGIN, max_err="Cette adresse mail est trop longue."),
+            at_most(MAX_LOGIN, "Cette adresse mail est trop longue."),
             without_controls("Cette adresse mail contient un caractère qui n'est pas permis."),
         ),
         widget=mail_widget(autocomplete="off"),

@@ -13,6 +13,7 @@ from views.schemas.creation import (
     MAX_NAME,
     MAX_SEARCH,
     MORE,
+    NOT_OFFERED,
     PERSONAL,
     PHONE,
     Structures,
@@ -20,6 +21,7 @@ from views.schemas.creation import (
 from views.schemas.days import day_node
 from views.schemas.fields import (
     MAX_LOGIN,
+    at_most,
     box_node,
     hidden_node,
     line_node,
@@ -131,7 +133,7 @@ def move_schema(
             name="structure",
             title="Nouvelle structure d'appartenance",
             missing_msg="Choisissez la nouvelle structure.",
-            validator=colander.Length(max=MAX_CODE),
+            validator=at_most(MAX_CODE, NOT_OFFERED),
             widget=places,
         )
     )

@@ -6,7 +6,7 @@ import colander
 
 from views.schemas.access import Option, Options
 from views.schemas.days import day_node
-from views.schemas.fields import hidden_node
+from views.schemas.fields import at_most, hidden_node
 
 MAX_ID = 64
 
@@ -45,7 +45,7 @@ def other_role_schema(roles: Iterable[Option]) -> colander.MappingSchema:
             name="nouveau",
             title="Nouveau rôle",
             missing_msg="Choisissez le nouveau rôle.",
-            validator=colander.Length(max=MAX_ID),
+            validator=at_most(MAX_ID, "Choisissez un rôle de la liste."),
             widget=Options(roles),
         )
     )

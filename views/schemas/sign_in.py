@@ -3,7 +3,14 @@
 import colander
 from deform.widget import CheckboxWidget, PasswordWidget
 
-from views.schemas.fields import MAX_LOGIN, Validator, hidden_node, mail_widget, without_controls
+from views.schemas.fields import (
+    MAX_LOGIN,
+    Validator,
+    at_most,
+    hidden_node,
+    mail_widget,
+    without_controls,
+)
 
 MAX_PASSWORD_BYTES = 4096
 MAX_FLOW = 200
@@ -28,7 +35,7 @@ def login_node(description: str, *validators: Validator) -> colander.SchemaNode:
         title="Adresse mail",
         missing_msg="Saisissez votre adresse mail.",
         validator=colander.All(
-            colander.Length(max=MAX_LOGIN, max_err="Cette adresse mail est trop longue."),
+            at_most(MAX_LOGIN, "Cette adresse mail est trop longue."),
             without_controls("Cette adresse mail contient un caractère qui n'est pas permis."),
             *validators,
         ),

@@ -3,7 +3,8 @@
 import colander
 from deform.widget import TextInputWidget
 
-from views.schemas.fields import box_node, hidden_node, missing_if_unseen, recordable
+from idp.names import ISOLATED_BAR, parts_paths
+from views.schemas.fields import at_most, box_node, hidden_node, missing_if_unseen, recordable
 
 MAX_LABEL = 200
 MAX_SIRET = 20  # 14 digits, as people space them
@@ -47,15 +48,19 @@ def _label() -> colander.SchemaNode:
         missing_msg="Saisissez le nom de la structure.",
         preparer=missing_if_unseen,
         validator=colander.All(
-            colander.Length(
-                max=MAX_LABEL, max_err=f"Ce nom est trop long : {MAX_LABEL} caractères au plus."
-            ),
+            at_most(MAX_LABEL, f"Ce nom est trop long : {MAX_LABEL} caractères au plus."),
             recordable,
+            _of_one_structure,
         ),
         widget=TextInputWidget(
             attributes={"maxlength": str(MAX_LABEL), "autocomplete": "off", "spellcheck": "true"}
         ),
     )
+
+
+def _of_one_structure(node: colander.SchemaNode, value: str) -> None:
+    if parts_paths(value):
+        raise colander.Invalid(node, ISOLATED_BAR)
 
 
 def _siret() -> colander.SchemaNode:
@@ -65,7 +70,7 @@ def _siret() -> colander.SchemaNode:
         title="Numéro SIRET",
         description="14 chiffres. Vide : celui de la structure qui la contient.",
         missing="",
-        validator=colander.Length(max=MAX_SIRET, max_err="Un numéro SIRET a 14 chiffres."),
+        validator=at_most(MAX_SIRET, "Un numéro SIRET a 14 chiffres."),
         widget=TextInputWidget(
             attributes={"maxlength": str(MAX_SIRET), "inputmode": "numeric", "autocomplete": "off"}
         ),

@@ -17,11 +17,11 @@ from directory.services.lookup import structure_by_code, structure_in_scope
 from directory.services.texts import clean_code, clean_siret, clean_text
 from directory.validity import is_over
 from idp.errors import AlreadyDone, AlreadyExists, DirectoryError, StaleEdit
+from idp.names import ISOLATED_BAR, SEPARATOR, parts_paths
 
 if TYPE_CHECKING:
     from idp.services import Core
 
-SEPARATOR = " / "
 MAXIMUM_PATH = 400  # characters, as the columns hold
 MAXIMUM_LABEL_PATH = 2000
 _READABLE = 40  # characters of a code that are made of the label
@@ -349,10 +349,10 @@ def clean_label(label: str) -> str:
         DirectoryError: empty, too long, or with the separator.
     """
     clean = clean_text(label, "Nom de la structure", 200)
-    if SEPARATOR in clean:
+    if parts_paths(clean):
         raise DirectoryError(
             f"label {clean!r} holds the separator",
-            public="Le nom d'une structure ne peut pas contenir une barre « / » isolée.",
+            public=ISOLATED_BAR,
         )
     return clean
 

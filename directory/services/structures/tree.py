@@ -21,8 +21,9 @@ from directory.authorisation import (
 from directory.scope import visible_to
 from directory.search import search_key
 from directory.services.lookup import structure_in_scope
-from directory.services.structures.changes import SEPARATOR, version_of
+from directory.services.structures.changes import version_of
 from directory.validity import STRUCTURE, is_over
+from idp.names import SEPARATOR
 
 if TYPE_CHECKING:
     from idp.services import Core

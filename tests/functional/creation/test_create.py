@@ -271,15 +271,6 @@ def test_correcting_the_address_in_its_own_form_keeps_what_was_said(app: TestApp
         assert said in text(recap), said
 
 
-def test_a_page_of_an_older_creation_changes_nothing(app: TestApp, services: Services) -> None:
-    stale = to_recap(app).forms["creer"]
-    to_person(app, "max@ville.example")
-    answer = stale.submit(status=303)
-    assert answer.location == f"{BASE}{NEW}?etape=2"
-    assert "n'était plus à jour" in text(answer.follow())
-    assert accounts(services).isdisjoint({MAIL, "max@ville.example"})
-
-
 def test_pressed_twice_it_is_created_once(app: TestApp, services: Services) -> None:
     form = to_recap(app, "bip:lire").forms["creer"]
     for _ in range(2):

@@ -49,7 +49,8 @@ def steps(page: TestResponse) -> tuple[list[int], list[int]]:
     """Those that look done, and those that the bar leads to."""
     bar = page.html.select_one(".steps")
     done = [number for number in (1, 2, 3, 4) if f"Étape {number}, faite" in bar.text]
-    return done, [int(link["href"][-1]) for link in bar.select(".step-title a")]
+    links = bar.select(".step-title :is(a, button)")
+    return done, [int(link.get("href", link.get("value"))[-1]) for link in links]
 
 
 def test_what_is_done_of_a_creation_looks_so_and_is_a_step_away(app: TestApp) -> None:
@@ -76,6 +77,35 @@ def test_no_later_step_is_led_to_before_the_one_that_is_missing(
     page = app.post(f"{NEW}?etape=2", searched, status=303).follow()
     assert steps(page) == ([1], [1])
     assert app.get(f"{NEW}?etape=3", status=303).location == f"{BASE}{NEW}?etape=2"
+
+
+def test_the_bar_keeps_what_was_typed_on_the_way_to_a_later_step(
+    app: TestApp, directory: DirectoryServices
+) -> None:
+    """Of a step that is right; one that is not says so, and nobody gets past it."""
+    to_recap(app, "bip:lire")
+    form = app.get(f"{NEW}?etape=2").forms["formulaire"]
+    form["nom"], form["fonction"] = "", "Cheffe"
+    wrong = form.submit("vers", value="4", status=400)
+    assert to_correct(wrong) == ["Saisissez le nom."]
+    form = wrong.forms["formulaire"]
+    form["nom"] = "Roy"
+    roles = form.submit("vers", value="3", status=303)
+    assert roles.location == f"{BASE}{NEW}?etape=3"
+    form = roles.follow().forms["formulaire"]
+    for box in form.fields["role-bip"]:
+        box.checked = box._value == "bip:ecrire"
+    recap = form.submit("vers", value="4", status=303).follow()
+    for said in ("Roy", "Cheffe", "ecrire bip"):
+        assert said in text(recap), said
+    directory.mandates.remove(OPERATOR, "referent@ville.example", "a", ("bip",))
+    form = app.get(f"{NEW}?etape=2").forms["formulaire"]
+    answer = form.submit("vers", value="4", status=303)
+    assert answer.location == f"{BASE}{NEW}?etape=3", "there is something to look at"
+    for forged in ("5", "x", "²", ""):
+        fields = dict(form.submit_fields()) | {"vers": forged}
+        answer = app.post(f"{NEW}?etape=2", fields, status=303)
+        assert answer.location == f"{BASE}{NEW}?etape=4", forged
 
 
 # --- another person ----------------------------------------------------------------------------
