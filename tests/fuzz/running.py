@@ -31,6 +31,10 @@ class Row:
 
 
 PROGRAM = ("-m", "tests.fuzz.child")
+BETWEEN = ("timeout", "--foreground", "0")
+"""Coreutils' ``timeout``, without one: it starts the target as a child of its own, whose peak of
+memory is not ours then, as ``getrusage(2)`` hands it down from a process to what it starts. Of a
+large process (a whole test run) every limit would be out of reach."""
 
 
 def run(
@@ -41,7 +45,7 @@ def run(
     with TemporaryDirectory(prefix="fuzz-") as folder:
         words = [name, inputs, folder, findings, seed]
         process = subprocess.Popen(
-            [sys.executable, *program, *(str(word) for word in words)],
+            [*BETWEEN, sys.executable, *program, *(str(word) for word in words)],
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -50,7 +54,7 @@ def run(
         try:
             said, _ = process.communicate()
         finally:
-            process.kill()
+            process.terminate()  # and so the target
             process.wait()
         figures = Path(folder) / "figures.json"
         read = json.loads(figures.read_text()) if figures.exists() else {}
