@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import structlog
+from coverage import Coverage
 from playwright.sync_api import Browser, BrowserContext, Page
 from webtest import TestApp
 
@@ -33,8 +34,10 @@ KEYS = HERE / "data" / "keys"
 
 # Where tests that ask for a database run on PostgreSQL too.
 ON_BOTH = ("contract", "functional", "unit/directory", "unit/idp", "unit/metadata")
-# Where the product runs in a process of its own, or coverage would only cost time.
+# Where the product runs in a process of its own, or coverage, by which a test takes half as long
+# again, would only cost time; a test's second run counts only for the doors of the databases.
 UNCOVERED = ("attacks", "browser", "interop", "resilience")
+COVERED_ON_BOTH = ("unit/idp",)
 
 # The environment of whoever runs the suite is not the suite's.
 for name in ("VAR", "DATABASE_URL", "PORT", "SP_PORT"):
@@ -95,12 +98,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure no coverage where a browser or a foreign server does the work."""
+    """Tell the browser's tests, and those whose lines count for nothing, from the others."""
     for item in items:
-        if _is_in(item.path, UNCOVERED):
-            item.add_marker("no_cover")
+        on = getattr(item, "callspec", None)
+        second = on is not None and on.params.get("database_engine") == "postgresql"
+        if _is_in(item.path, UNCOVERED) or (second and not _is_in(item.path, COVERED_ON_BOTH)):
+            item.add_marker("uncovered")
         if _is_in(item.path, ("browser",)):
             item.add_marker("browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure no coverage of an uncovered test, nor of what is set up for it."""
+    measuring = Coverage.current()
+    if measuring is None or item.get_closest_marker("uncovered") is None:
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
 
 
 def pytest_collection_finish() -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,12 @@ from tests.common.ports import free_ports
 from tests.common.processes import REPOSITORY, answers, running
 
 CONVERGENCES = Path(sys.executable).parent / "convergences"
+IN_ONE_PROCESS = """
+import json, sys
+from idp.cli import convergences
+for words in json.loads(sys.argv[1]):
+    convergences.main(words, standalone_mode=False)
+"""
 SLOW = 15_000
 """Milliseconds: the machine may be busy."""
 
@@ -47,8 +53,13 @@ class Demonstration:
 
     def command(self, *words: str) -> str:
         """Run ``convergences …`` on the database of the running server."""
+        return self.commands(words)
+
+    def commands(self, *lines: Sequence[str]) -> str:
+        """Run several one after the other, as a process needs seconds to begin."""
+        words = ("--config", "development.ini")
         done = subprocess.run(
-            [CONVERGENCES, "--config", "development.ini", *words],
+            [sys.executable, "-c", IN_ONE_PROCESS, json.dumps([[*words, *line] for line in lines])],
             cwd=REPOSITORY,
             env={**os.environ, **self.environment},
             capture_output=True,

@@ -16,8 +16,10 @@ def newcomer(demonstration: Demonstration, name: str) -> str:
     """Somebody whom a référent has just added, with a role on BIP."""
     mail = f"{name}@demo.example"
     person = ("--name", "Venue", "--first-name", "Nouvelle", "--structure", "a-rh", "--no-mail")
-    demonstration.command("account", "add", mail, *person)
-    demonstration.command("assign", mail, "--structure", "a-rh", "--role", "bip:lecteur")
+    demonstration.commands(
+        ("account", "add", mail, *person),
+        ("assign", mail, "--structure", "a-rh", "--role", "bip:lecteur"),
+    )
     return mail
 
 

@@ -38,13 +38,16 @@ def difficult(
     """Six more applications of one person, each with a difficulty of its own."""
     folder: Path = tmp_path_factory.mktemp("difficult")
     with difficult_sps() as made:
+        lines: list[tuple[str, ...]] = []
         for code, sp in made.sps.items():
             (folder / f"{code}.xml").write_bytes(sp.metadata())
-            command = demonstration.command
-            command("application", "add", code, LABELS[code])
-            command("role", "add", code, "agent", "Agent")
-            command("sp", "add", str(folder / f"{code}.xml"), "--application", code)
-            command("assign", PERSON, "--structure", STRUCTURE, "--role", f"{code}:agent")
+            lines += [
+                ("application", "add", code, LABELS[code]),
+                ("role", "add", code, "agent", "Agent"),
+                ("sp", "add", str(folder / f"{code}.xml"), "--application", code),
+                ("assign", PERSON, "--structure", STRUCTURE, "--role", f"{code}:agent"),
+            ]
+        demonstration.commands(*lines)
         yield made
 
 

@@ -22,6 +22,8 @@ from tests.common.routes import views_of
 from tests.functional.aia_realm import Realm, post, realm_on
 from tests.functional.aia_table import ACTORS, ELSEWHERE, HOMES, KINDS, SHARED, TABLE, Row
 
+pytestmark = pytest.mark.uncovered
+
 BASE = "http://localhost:6543"
 TELLS = {"aia_user_new"}
 """Where the check of an address names the structure in which an account exists, as it must."""

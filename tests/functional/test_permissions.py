@@ -29,7 +29,7 @@ from tests.functional.permission_table import (
 )
 from tests.functional.rows import BASE, add_administrators
 
-pytestmark = pytest.mark.sqlite_only
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.uncovered]
 
 
 class Stage:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,8 @@ from tests.unit.directory.people_rules import (
     visible,
 )
 
+pytestmark = pytest.mark.uncovered
+
 WORDS = ("", "eri", "LE", "g", "gall", "œ", "%", "_", "n1", "n1 e")
 
 
@@ -62,7 +65,7 @@ criteria_of = st.builds(
     below=st.booleans(),
 )
 MANY = settings(
-    max_examples=50,
+    max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -20,6 +20,8 @@ from tests.common.clock import FakeClock
 from tests.common.ports import free_port
 from tests.common.processes import REPOSITORY
 
+pytestmark = pytest.mark.uncovered
+
 # What a worker does about mails, over and over, in a process that may be killed.
 WORKER = """
 import sys, time

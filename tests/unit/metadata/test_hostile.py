@@ -11,6 +11,8 @@ from tests.common.clock import START
 from tests.unit.metadata import samples
 from tests.unit.metadata.samples import ACS, DATA, acs, der, entity, key
 
+pytestmark = pytest.mark.uncovered
+
 
 @pytest.mark.parametrize(
     ("name", "expected"),

@@ -21,6 +21,8 @@ from tests.fuzz.mutators import Mutator, plain_flip
 from tests.fuzz.world import OPEN, SIGNING, sp
 from tests.unit.metadata.samples import ACS, acs, entity, names
 
+pytestmark = pytest.mark.uncovered
+
 ENTITIES = seeds.entities([sp(code) for code in (*SIGNING, *OPEN)])
 TEXT = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=60

@@ -30,6 +30,8 @@ from tests.fuzz.whole import signed_content
 from tests.fuzz.world import KEYS, sp
 from tests.unit.idp.saml.test_assertion import ACCEPTED, DRAFT, Signer, consume, provider
 
+pytestmark = pytest.mark.uncovered
+
 BIP = sp("bip")
 SIGNER = Signer(KEYS)
 RELAY_STATES = st.text(
