@@ -55,9 +55,10 @@ def show(request: Request) -> Response:
     draft = drafts.find(request)
     wanted = request.GET.get("etape", "")
     if wanted == DONE:
-        return _result(request, draft) if draft is not None and draft.done else _go(request, None)
+        done = drafts.created(draft)
+        return _go(request, None) if done is None else _result(request, done)
     if wanted == "":
-        return _first(request, None, unfinished=_unfinished(draft, ""))
+        return _first(request, None, unfinished=drafts.unfinished(draft, ""))
     if draft is None or draft.done or wanted not in _PAGES:
         return _go(request, None)
     if int(wanted) > draft.furthest:
@@ -73,7 +74,7 @@ def submit(request: Request) -> Response:
     now, named = drafts.find(request), request.POST.get("dossier")
     draft = next((one for one in now.both if one.key == named), None) if now is not None else None
     if draft is None:
-        return _go(request, creation_over.ask(request, now, request.POST.get("pour", "")))
+        return _go(request, creation_over.lead_on(request, now))
     if draft.done:
         return _go(request, DONE)
     if "abandonner" in request.POST:
@@ -104,7 +105,7 @@ def _first(
         draft,
         form=form or _address_form(request, draft),
         untold=untold,
-        unfinished=draft.waiting if draft is not None else unfinished,
+        unfinished=draft.behind if draft is not None else unfinished,
         binned=_creation(request).restorable(actor, draft.mail) if draft and known else (),
     )
 
@@ -135,7 +136,7 @@ def _check(request: Request) -> Response:
         return see_other(request, path=f"{_path(request, FIRST)}#resultat")
 
     def failed() -> Response:
-        return _first(request, None, form=form, unfinished=_unfinished(before, key))
+        return _first(request, None, form=form, unfinished=drafts.unfinished(before, key))
 
     return handle_form_submission(request, form, go_on, failed)
 
@@ -343,12 +344,6 @@ def _full_name(draft: Draft) -> str:
     if draft.known:
         return draft.name
     return full_name(said.get("prenom", ""), said.get("nom", "")).strip()
-
-
-def _unfinished(draft: Draft | None, key: str) -> Draft | None:
-    """What may be taken up again, other than the creation ``key`` whose form is shown."""
-    found = draft.both if draft is not None else ()
-    return next((one for one in found if one.key != key and one.unfinished), None)
 
 
 def _next(request: Request, draft: Draft, step: int, *, insist: bool = False) -> Response:

@@ -30,7 +30,7 @@ class Draft:
     ``person`` are the fields of the second step by their names in the form; ``structure_path`` its
     structure in words; ``role_labels`` application and role in words. ``done``: the subject id of
     whom it created; ``outdated``: its address is to be checked again; ``waiting``: another one,
-    left half done, while this is but a checked address.
+    left half done or just done, while this is but an address.
     """
 
     key: str
@@ -54,6 +54,11 @@ class Draft:
     def both(self) -> "tuple[Draft, ...]":
         """This one, and the one that waits."""
         return (self,) if self.waiting is None else (self, self.waiting)
+
+    @property
+    def behind(self) -> "Draft | None":
+        """The one that waits to be taken up again."""
+        return None if self.waiting is None or self.waiting.done else self.waiting
 
     @property
     def unfinished(self) -> bool:
@@ -101,7 +106,7 @@ def begun(check: AddressCheck, before: Draft | None, key: str) -> Draft:
     What was said stays where the address is that one's, or where its own form corrects it. Anything
     else begins with nothing.
     """
-    found = () if before is None or before.done else before.both
+    found = () if before is None else tuple(one for one in before.both if not one.done)
     same = [one for one in found if one.mail.casefold() == check.mail.casefold()]
     said = next(iter((*same, *(one for one in found if one.key == key))), None)
     return Draft(
@@ -140,6 +145,17 @@ def keep(request: Request, draft: Draft) -> Draft:
     owner = signed_in(request).subject.id
     request.services.drafts.keep(owner, ADDRESS, {"etat": json.dumps(asdict(draft))})
     return draft
+
+
+def created(draft: Draft | None) -> Draft | None:
+    """Of this one and the one that waits, the one that is done."""
+    return next((one for one in draft.both if one.done), None) if draft is not None else None
+
+
+def unfinished(draft: Draft | None, key: str) -> Draft | None:
+    """What may be taken up again, other than the creation ``key`` whose form is shown."""
+    found = draft.both if draft is not None else ()
+    return next((one for one in found if one.key != key and one.unfinished), None)
 
 
 def settle(request: Request, draft: Draft) -> Draft:

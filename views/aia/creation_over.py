@@ -18,26 +18,31 @@ NOT_SAVED = "ce que vous venez d'envoyer n'est pas enregistré"
 NOBODY = f"Cette page n'était plus à jour : {NOT_SAVED}."
 
 
-def ask(request: Request, now: Draft | None, mail: str) -> int | str | None:
-    """Tell what became of the form of ``mail``; the step that leads on (None: the empty first one).
+def lead_on(request: Request, now: Draft | None) -> int | str | None:
+    """Tell what became of the posted form; the step to go on with (None: the empty first one).
 
     ``now``: what the person has begun since, if anything. Of another person it is the first step
     with the address of the form, and what goes on elsewhere to be taken up again.
     """
-    mail = str(mail)[:MAX_LOGIN]
+    mail = str(request.POST.get("pour", ""))[:MAX_LOGIN]
     found = now.both if now is not None else ()
-    same = [one for one in found if one.mail.casefold() == mail.casefold()]
-    again = next((one for one in same if one.stands), None)
+    again = next((one for one in found if one.stands and _is_of(one, mail)), None)
     if again is not None:
         toast(request, SAME, wrong=True)
         return DONE if again.done else drafts.keep(request, again).furthest
-    others = [one for one in found if one not in same and one.stands and not one.done]
+    others = [one for one in found if one.stands and not one.done]
     other = max(others, key=lambda one: one.unfinished, default=None)
+    if other is None and "abandonner" in request.POST:
+        return None  # as it was wanted
     toast(request, _told(mail, other), wrong=True)
     if not mail:
         return None
-    drafts.keep(request, drafts.anew(mail, other))
+    drafts.keep(request, drafts.anew(mail, other or drafts.created(now)))
     return FIRST
+
+
+def _is_of(draft: Draft, mail: str) -> bool:
+    return draft.mail.casefold() == mail.casefold()
 
 
 def _told(mail: str, other: Draft | None) -> str:
