@@ -82,6 +82,16 @@ def first_told(
     return first.correlate_except(_event).scalar_subquery()
 
 
+def last(code: str, subject_id: str) -> Select[datetime, str]:
+    """As SQL, when a person's last event of this code happened, and who did it."""
+    return (
+        select(_event.c.at, _event.c.actor)
+        .where(_event.c.subject_id == subject_id, _event.c.code == code)
+        .order_by(_event.c.at.desc(), _event.c.id.desc())
+        .limit(1)
+    )
+
+
 def _of_person(about: About, concerns: ColumnElement[bool]) -> ColumnElement[bool]:
     nowhere: ColumnElement[bool] = _event.c.structure.is_(None)
     if about.since is not None:

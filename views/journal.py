@@ -11,7 +11,7 @@ WORDS: Mapping[str, str] = {
     "access-request.withdrawn": "Demande d'accès retirée",
     "account.address-changed": "Adresse mail remplacée",
     "account.address-refused": "Changement d'adresse mail refusé",
-    "account.address-checked": "Adresse vérifiée avant la création d'un compte",
+    "account.address-checked": "Adresse vérifiée dans l'annuaire",
     "account.created": "Compte créé",
     "account.data-exported": "Copie de vos données téléchargée",
     "account.deleted": "Compte mis à la corbeille",

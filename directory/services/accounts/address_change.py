@@ -19,10 +19,11 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from directory.authorisation import Actor, Permission, may, require
-from directory.models import Account, AddressChange, Application, ApplicationEntity, Membership
+from directory.authorisation import Actor, Permission, require
+from directory.models import Account, AddressChange, Application, ApplicationEntity
 from directory.search import mail_key
 from directory.services.accounts.address_claims import claims
+from directory.services.accounts.address_offers import offers
 from directory.services.accounts.creation import Creation
 from directory.services.accounts.password import void_links
 from directory.services.accounts.reserved import require_free, withheld
@@ -31,9 +32,7 @@ from directory.services.lookup import (
     account_by_subject,
     account_target,
     any_account_by_mail,
-    locking,
     may_know,
-    membership_target,
 )
 from directory.services.memberships.changes import withdraw
 from directory.services.own.password_mails import PasswordMails
@@ -98,13 +97,11 @@ class AddressChanges:
             NotFound: nobody has this id, or he may not be seen: alike.
             NotAllowed: shared, privileged, contested, out of scope, or himself.
         """
-        person = self._sheets.read(actor, subject_id)
-        if not person.can.account:
-            raise NotAllowed(f"the address of {subject_id!r}")
+        person = self._permitted(actor, subject_id)
         with self._core.db.reading() as session:
             account = account_by_subject(session, actor, subject_id)
-            known = claims(session, actor, account, self._core.clock.now())
-            stay, _ = _offers(session, actor, account)
+            stay, go = offers(session, actor, account)
+            known = claims(session, actor, account, self._core.clock.now(), go)
             return AddressPlan(
                 person,
                 _applications(session, person),
@@ -134,7 +131,7 @@ class AddressChanges:
             TooMany: he tried too many addresses, here or in creating people.
             DirectoryError: it is none, or his already.
         """
-        self.plan(actor, subject_id)
+        self._permitted(actor, subject_id)
         self._count(actor, mail)
         with self._core.db.unit_of_work() as session:
             account = account_by_subject(session, actor, subject_id, lock=True)
@@ -147,17 +144,24 @@ class AddressChanges:
                 raise StaleEdit(f"the address of account {account.id} changed since it was shown")
             new = self._checked(session, actor, account, mail, accept_generic=accept_generic)
             old = account.mail
-            known = claims(session, actor, account, now)
+            _, go = offers(session, actor, account, lock=True)
+            known = claims(session, actor, account, now, go)
             refuser = known.refuser(new)
             known.settle(new, now)
             # What others offered to the old address is not for whoever opens the new one to accept.
             # First, so that the bin reads of a change since: they were made to the old address.
-            _, go = _offers(session, actor, account, lock=True)
             for membership in go:
                 withdraw(self._core, membership)
             self._replace(session, account, new)
             self._tell(session, account, old, refuser)
             return Replaced(new, self._invite(actor, account))
+
+    def _permitted(self, actor: Actor, subject_id: str) -> PersonSheet:
+        """Whose address he may change; raises as :meth:`plan`."""
+        person = self._sheets.read(actor, subject_id)
+        if not person.can.account:
+            raise NotAllowed(f"the address of {subject_id!r}")
+        return person
 
     def _count(self, actor: Actor, mail: str) -> None:
         """Trying an address says whether somebody has it: counted and journalled as there."""
@@ -259,31 +263,6 @@ class AddressChanges:
         )
         over = ADDRESS_CHANGE.c.expires_at <= limit
         return delete_in_chunks(self._core.db, ADDRESS_CHANGE, over, settled)
-
-
-def _offers(
-    session: Session, actor: Actor, account: Account, *, lock: bool = False
-) -> tuple[list[Membership], list[Membership]]:
-    """The memberships that wait for the person: those that stay, and those that go.
-
-    These go into their structures' bins: who made them restores them if he means the new address
-    too.
-    """
-    statement = (
-        select(Membership)
-        .where(
-            Membership.account_id == account.id,
-            Membership.deleted_at.is_(None),
-            Membership.confirmed_at.is_(None),
-        )
-        .order_by(Membership.id)
-    )
-    stay: list[Membership] = []
-    go: list[Membership] = []
-    for membership in session.scalars(locking(statement) if lock else statement):
-        his = may(actor, Permission.EDIT_MEMBERSHIP, membership_target(membership))
-        (stay if his else go).append(membership)
-    return stay, go
 
 
 def _taken(mail: str) -> AlreadyExists:

@@ -32,12 +32,12 @@ def require_few(core: "Core", session: Session, actor: Actor) -> None:
         raise TooMany(
             f"{PER_HOUR} addresses an hour",
             public=f"Vous avez vérifié {PER_HOUR} adresses depuis une heure. Continuez un peu "
-            "plus tard ; pour créer beaucoup de comptes, écrivez au correspondant.",
+            "plus tard ; s'il vous en reste beaucoup, écrivez au correspondant.",
         )
 
 
 def note(core: "Core", actor: Actor, mail: str, found: str) -> None:
-    """Journal that he checked this address, and what it was."""
+    """Journal that he checked this address, and what it was; empty: what he typed is none."""
     core.audit.record(
         CHECKED, subject_id=actor.subject_id, parameters={"mail": mail, "found": found}
     )

@@ -5,7 +5,7 @@ one never did: for seven days the link goes to the owner of before instead. Of a
 never used there is none: see :func:`_is_unused`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,8 +76,17 @@ class Claims:
             each.settled_at = now
 
 
-def claims(session: Session, actor: Actor, account: Account, now: datetime) -> Claims:
-    """Of this account, whose address this actor may change. Three statements."""
+def claims(
+    session: Session,
+    actor: Actor,
+    account: Account,
+    now: datetime,
+    withdrawn: Collection[Membership],
+) -> Claims:
+    """Of this account, whose address this actor may change. Three statements.
+
+    ``withdrawn``: the memberships that the change takes from it.
+    """
     of_account = AddressChange.account_id == account.id
     unsettled = session.scalars(
         select(AddressChange)
@@ -90,15 +99,22 @@ def claims(session: Session, actor: Actor, account: Account, now: datetime) -> C
     ).all()
     mailed = select(exists().where(of_account, AddressChange.old_mail_key == account.mail_key))
     owned = account.password_hash is not None or bool(session.scalar(mailed))
-    unused = _is_unused(session, actor, account)
+    unused = _is_unused(session, actor, account, now, withdrawn)
     return Claims(account.mail, owned, unused, unsettled)
 
 
-def _is_unused(session: Session, actor: Actor, account: Account) -> bool:
-    """Nobody ever signed in, and whoever changes the address may give every role that is there.
+def _is_unused(
+    session: Session,
+    actor: Actor,
+    account: Account,
+    now: datetime,
+    withdrawn: Collection[Membership],
+) -> bool:
+    """Nobody ever signed in, and whoever changes the address may give every role that stays.
 
     It is put right after a slip when it was created. Who takes it gains what he could as well give
     himself by creating an account; the stranger who got its first mail must not be able to lock it.
+    A role that is over is nobody's to take, nor one of a membership that goes with the address.
     """
     if account.last_sign_in_at is not None:
         return False
@@ -108,7 +124,12 @@ def _is_unused(session: Session, actor: Actor, account: Account) -> bool:
         .join(Structure, Structure.id == Membership.structure_id)
         .join(Assignment, Assignment.membership_id == Membership.id)
         .join(Role, Role.id == Assignment.role_id)
-        .where(Membership.account_id == account.id, Membership.deleted_at.is_(None))
+        .where(
+            Membership.account_id == account.id,
+            Membership.deleted_at.is_(None),
+            Membership.id.not_in([each.id for each in withdrawn]),
+            or_(Assignment.valid_until.is_(None), Assignment.valid_until > now),
+        )
         .distinct()
     )
     return all(

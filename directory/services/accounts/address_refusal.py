@@ -15,6 +15,7 @@ from directory.models import Account, AddressChange
 from directory.services.accounts.password import end_links
 from idp.context import acting, origin
 from idp.errors import LinkRefused
+from idp.history import last
 from idp.names import full_name
 from idp.sessions.tokens import hashed
 
@@ -96,7 +97,7 @@ class AddressRefusals:
             # He had the old address, so it is his doing, and the journal says so.
             with acting(replace(origin(), actor=account.subject_id)):
                 self._stop(session, account, now)
-            self._tell(session, session.get_one(AddressChange, max(claimed)), account)
+            self._tell(session, change, account)
 
     def _stop(self, session: Session, account: Account, now: datetime) -> None:
         """Whoever he is, the last correspondant too: the command line unlocks that one."""
@@ -108,9 +109,12 @@ class AddressRefusals:
         self._core.sessions.end(account.subject_id, reason="address-refused")
 
     def _tell(self, session: Session, change: AddressChange, account: Account) -> None:
-        """``change``: the last one, whichever of his links he opened."""
+        """Of the last change too: another may have followed, which had no link for this address."""
         core = self._core
-        by = session.scalar(select(Account).where(Account.subject_id == change.changed_by))
+        changed_at, changed_by = session.execute(
+            last("account.address-changed", account.subject_id)
+        ).one()
+        by = session.scalar(select(Account).where(Account.subject_id == changed_by))
         core.mailer.send(
             core.settings.organization.correspondant,
             "address-refused",
@@ -119,7 +123,7 @@ class AddressRefusals:
                 "sn": account.sn,
                 "mail": account.mail,
                 "old_mail": change.old_mail,
-                "changed_at": change.changed_at.astimezone(core.settings.organization.time_zone),
+                "changed_at": changed_at.astimezone(core.settings.organization.time_zone),
                 "changed_by": full_name(by.given_name, by.sn) if by else "",
                 "url": core.settings.url(f"/aia/utilisateurs/{account.subject_id}"),
             },

@@ -18,8 +18,9 @@ from directory.search import mail_key
 from directory.services.accounts.address_checks import note, require_few
 from directory.services.lookup import account_target
 from directory.services.removal.fates import has_membership_in_scope
+from directory.services.texts import clean_mail
 from directory.validity import ACCOUNT, MEMBERSHIP, STRUCTURE
-from idp.errors import StaleEdit
+from idp.errors import DirectoryError, StaleEdit
 from idp.history import first_told, told
 from idp.names import full_name, of
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 CHANGED, BEFORE = "account.address-changed", "before"
 """The event, and what it says of the address that was replaced."""
-
-LONGEST = 254
-"""Of an address; what else a form sends need not be kept."""
 
 AGAIN = "Rien n'a été rétabli. Vérifiez que c'est la bonne personne, puis recommencez."
 ASK = "Rien n'a été rétabli : la corbeille dit que faire."
@@ -90,7 +88,7 @@ def count_named(core: "Core", actor: Actor, subject_id: str, shown: str) -> None
         if present is not None:
             require_few(core, session, actor)
             found = "his" if mail_key(shown) == present else "not his"
-            note(core, actor, shown[:LONGEST], found)
+            note(core, actor, _address_or_nothing(shown), found)
 
 
 def require_shown(
@@ -128,6 +126,14 @@ def require_shown(
     else:
         text = f"L'adresse {name} est {account.mail}. {AGAIN}"
     raise StaleEdit(f"the address of account {account.id} is not the one shown", public=text)
+
+
+def _address_or_nothing(typed: str) -> str:
+    """For the journal, which keeps nothing else that was typed there: a password, perhaps."""
+    try:
+        return clean_mail(typed)
+    except DirectoryError:
+        return ""
 
 
 def _hidden(actor: Actor) -> ColumnElement[bool]:

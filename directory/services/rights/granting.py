@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
 from directory import referents
 from directory.authorisation import Actor
@@ -33,20 +33,21 @@ def assignment_of(session: Session, membership: Membership, role: Role) -> Assig
     )
 
 
-def roles_held(
+def assignments_held(
     session: Session, membership: Membership, application_id: int, now: datetime
-) -> list[Role]:
+) -> list[Assignment]:
     """The roles of this application that the membership holds now or later, by label."""
     statement = (
-        select(Role)
-        .join(Assignment, Assignment.role_id == Role.id)
+        select(Assignment)
+        .join(Assignment.role)
+        .options(contains_eager(Assignment.role))
         .where(
             Assignment.membership_id == membership.id,
             Role.application_id == application_id,
             or_(Assignment.valid_until.is_(None), Assignment.valid_until > now),
         )
     )
-    return sorted(session.scalars(statement), key=lambda role: search_key(role.label))
+    return sorted(session.scalars(statement), key=lambda each: search_key(each.role.label))
 
 
 class Granting:

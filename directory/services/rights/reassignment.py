@@ -11,7 +11,7 @@ from directory.models import Assignment, Membership, Role
 from directory.search import search_key
 from directory.services.dates import Dates
 from directory.services.rights.administered import RoleRef, administered_role
-from directory.services.rights.granting import Granting, roles_held
+from directory.services.rights.granting import Granting, assignments_held
 from directory.services.rights.role_members import RoleMember, RoleMembers, version_of
 from idp.errors import AlreadyDone, DirectoryError, StaleEdit
 from idp.names import of
@@ -157,4 +157,6 @@ class Reassignment:
 
     def _held(self, session: Session, membership: Membership, role: Role) -> list[Role]:
         """The application's roles that the membership holds, now or later."""
-        return roles_held(session, membership, role.application_id, self._core.clock.now())
+        now = self._core.clock.now()
+        held = assignments_held(session, membership, role.application_id, now)
+        return [each.role for each in held]

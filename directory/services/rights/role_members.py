@@ -18,7 +18,7 @@ from directory.models import Account, Assignment, Membership, Role
 from directory.services.dates import Dates
 from directory.services.lookup import hold_accounts
 from directory.services.rights.administered import RoleRef, administered_role
-from directory.services.rights.granting import Granting, assignment_of, roles_held
+from directory.services.rights.granting import Granting, assignment_of, assignments_held
 from directory.services.rights.role_sentences import (
     begins_later,
     each_once,
@@ -262,11 +262,10 @@ class RoleMembers:
             raise NotFound(f"membership {membership_id!r}", public=f"Cette personne {GONE}")
         known = assignment_of(session, found[0], role)
         if known is None:
-            held = roles_held(session, found[0], role.application_id, self._core.clock.now())
-            raise StaleEdit(
-                f"membership {membership_id} does not hold role {role.id}",
-                public=no_more(found[0], role, held),
-            )
+            now, zone = self._core.clock.now(), self._core.settings.organization.time_zone
+            held = assignments_held(session, found[0], role.application_id, now)
+            why = no_more(found[0], role, held, now, zone)
+            raise StaleEdit(f"membership {membership_id} does not hold role {role.id}", public=why)
         return found[0], role, known
 
     def told(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from directory.models import Account, Membership, Role
+from directory.models import Account, Assignment, Membership, Role
 from directory.validity import is_over
 from idp.names import full_name
 
@@ -15,14 +15,26 @@ def person_name(account: Account) -> str:
     return full_name(account.given_name, account.sn)
 
 
-def no_more(membership: Membership, role: Role, held: Iterable[Role]) -> str:
+def no_more(
+    membership: Membership, role: Role, held: Iterable[Assignment], now: datetime, zone: ZoneInfo
+) -> str:
     """That the role was withdrawn; ``held``: those that it holds in this application instead."""
-    labels = [f"« {one.label} »" for one in held]
-    now = ("Ses rôles", "sont maintenant :") if len(labels) > 1 else ("Son rôle", "est maintenant")
-    told = f" {now[0]} dans {role.application.label} {now[1]} {', '.join(labels)}."
+    present: list[str] = []
+    to_come: list[str] = []
+    application = role.application.label
+    for each in held:
+        label = f"« {each.role.label} »"
+        if each.valid_from is not None and each.valid_from > now:
+            begins = f"commencera le {_day(each.valid_from, zone)}"
+            to_come.append(f" Son rôle {label} dans {application} {begins}.")
+        else:
+            present.append(label)
+    many = len(present) > 1
+    his, are = ("Ses rôles", "sont maintenant :") if many else ("Son rôle", "est maintenant")
+    told = f" {his} dans {application} {are} {', '.join(present)}." if present else ""
     return (
         f"{person_name(membership.account)} n'a plus le rôle « {role.label} » : il lui a été "
-        f"retiré entre-temps.{told if labels else ''} Rien n'a été enregistré."
+        f"retiré entre-temps.{told}{''.join(to_come)} Rien n'a été enregistré."
     )
 
 

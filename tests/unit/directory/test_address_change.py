@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.jobs import jobs
-from directory.models import Account, AddressChange, PasswordRequest
+from directory.models import Account, AddressChange
 from directory.services.accounts.address_change import (
     KEPT,
     RESERVED,
@@ -197,6 +197,36 @@ def test_what_others_offered_to_the_old_address_is_not_the_new_ones(
     assert kept in offered
 
 
+def test_many_offers_are_read_in_as_many_statements_as_one(
+    world: World, referent: Actor, central: Actor, lea: str
+) -> None:
+    """For the page, where they stay and where they go, and for the change."""
+    changes = AddressChanges(world.core)
+    chief = world.add("chief@ville.fr", "b").subject_id
+    world.directory.mandates.add(OPERATOR, "chief@ville.fr", "b", ("bip",))
+    change(world, central, lea)
+    change(world, central, lea, OLD, NEW)
+    counts = []
+    for first, last in ((0, 1), (1, 9)):
+        for code in (f"o{number}" for number in range(first, last)):
+            world.directory.structures.add(OPERATOR, code, code, parent="b")
+            world.add(OLD, code, world.actor(chief))
+        counts.append(
+            [
+                world.statements(lambda: changes.plan(central, lea)),
+                world.statements(lambda: changes.plan(referent, lea)),
+                world.statements(lambda: change(world, central, lea)),
+            ]
+        )
+        change(world, central, lea, OLD, NEW)
+        assert len(changes.plan(central, lea).offers) == last
+        assert changes.plan(referent, lea).offers == ()
+    assert counts[0] == counts[1]
+    *read, written = counts[0]
+    assert max(read) <= 11
+    assert written <= 40, "it plans nothing that it asks again"
+
+
 def test_the_screen_knows_which_applications_he_has(
     world: World, referent: Actor, lea: str
 ) -> None:
@@ -331,8 +361,9 @@ def test_trying_addresses_is_counted(
     monkeypatch.setattr("directory.services.accounts.address_checks.PER_HOUR", 2)
     world.add("taken@ville.fr", "b")
     for refusal in (AlreadyExists, AlreadyExists, TooMany):
-        with pytest.raises(refusal):
+        with pytest.raises(refusal) as refused:
             change(world, referent, lea, "taken@ville.fr")
+    assert "créer" not in refused.value.public, "he changes an address"
     assert world.events().count("account.address-checked") == 2
 
 
@@ -386,13 +417,17 @@ def test_who_refused_reads_that_it_was_decided_since(
         assert said in refused.value.public
 
 
+@pytest.mark.parametrize("owned", [False, True])
 def test_the_correspondant_is_told_of_the_last_change(
-    world: World, referent: Actor, central: Actor, lea: str
+    world: World, referent: Actor, central: Actor, lea: str, clock: FakeClock, *, owned: bool
 ) -> None:
-    """Whichever of his links the old address opened."""
+    """Whichever of his links the old address opened, and whoever else may refuse the last."""
     with acting(replace(origin(), actor=referent.subject_id)):
         change(world, referent, lea)
     first = token_of(world)
+    if owned:
+        world.directory.accounts.set_password(OPERATOR, NEW, PASSWORD)
+    clock.advance(DAY)
     with acting(replace(origin(), actor=central.subject_id)):
         change(world, central, lea, "third@ville.fr", NEW)
     with world.core.db.unit_of_work() as session:
@@ -402,6 +437,8 @@ def test_the_correspondant_is_told_of_the_last_change(
     with world.core.db.reading() as session:
         mails = select(OutboxMail.text).where(OutboxMail.kind == "address-refused")
         text = session.scalars(mails).one()
+    zone = world.core.settings.organization.time_zone
+    assert f"Dernier changement le {clock.now().astimezone(zone):%d/%m/%Y}" in text
     assert "par Corinne NOM" in text
     assert f"qui refuse : {OLD}" in text
     assert "du compte : third@ville.fr" in text
@@ -417,8 +454,7 @@ def test_links_mailed_before_lead_nowhere(world: World, referent: Actor, lea: st
             OwnPasswords(world.core).link(token)
         assert "a changé depuis l'envoi" in refused.value.public
         assert not OwnPasswords(world.core).ask_again(token)
-    with world.core.db.reading() as session:
-        assert session.scalars(select(PasswordRequest)).all() == []
+    world.directory.password_mails.deliver()
     assert world.mails() == before
     fresh = password_link(world, NEW)
     assert OwnPasswords(world.core).link(fresh).login == NEW

@@ -102,6 +102,26 @@ def test_nobody_takes_roles_that_he_could_not_give(
     assert told(world, OWN) == [notice]
 
 
+@pytest.mark.parametrize("over", [False, True])
+def test_roles_that_nobody_could_take_give_a_stranger_no_link(
+    world: World, referent: Actor, clock: FakeClock, *, over: bool
+) -> None:
+    """B's of another application: its offer goes with the address; or a role that has ended."""
+    subject_id = world.add(WRONG, "a-rh").subject_id
+    where, until = ("a-rh", clock.now() + timedelta(days=1)) if over else ("b", None)
+    if not over:
+        chief = world.add("chief@ville.fr", "b").subject_id
+        world.directory.mandates.add(OPERATOR, "chief@ville.fr", "b", ("cap",))
+        world.add(WRONG, "b", world.actor(chief))
+    world.directory.assignments.assign(
+        OPERATOR, Grant(WRONG, where, "cap", "r1"), valid_until=until, no_mail=True
+    )
+    clock.advance(timedelta(days=1))
+    assert AddressChanges(world.core).plan(referent, subject_id).refuser == ""
+    go(world, referent, subject_id, WRONG, OWN)
+    assert told(world, WRONG) == [WITHDRAWN]
+
+
 def test_what_was_undone_stays_so(world: World, referent: Actor, lea: str) -> None:
     """The link of the first change does not come alive again; the owner has a newer one."""
     go(world, referent, lea, OWN, WRONG)

@@ -15,6 +15,7 @@ from directory.services.removal import fates
 from directory.services.removal.bin_list import BinLine
 from directory.services.removal.former import AGAIN, ASK
 from directory.services.rights.assignments import Grant
+from idp.audit import AuditEvent
 from idp.errors import StaleEdit, TooMany
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World
@@ -144,6 +145,29 @@ def test_who_tries_addresses_in_the_bin_is_counted(
         Creation(world.core).check(other, NEW)
     assert world.events().count(CHECKED) == before + 2
     assert "membership.restored" not in world.events()
+
+
+@pytest.mark.parametrize("typed", ["", "lea\x00@ville.fr", "une phrase assez longue", "é" * 5000])
+def test_what_is_no_address_is_counted_and_not_kept(
+    world: World, referent: Actor, other: Actor, lea: str, typed: str
+) -> None:
+    """Somebody may have typed his password there."""
+    offer(world, other, confirmed=True)
+    world.directory.bin.delete(other, OLD)
+    change(world, referent, lea)
+    kept = []
+    for named in (typed, " Lea.Martin@ville.fr "):
+        with pytest.raises(StaleEdit):
+            world.directory.bin.restore_subject(other, lea, shown=named)
+        with world.core.db.reading() as session:
+            of_checks = select(AuditEvent.parameters).where(
+                AuditEvent.code == CHECKED, AuditEvent.subject_id == other.subject_id
+            )
+            kept = session.scalars(of_checks.order_by(AuditEvent.id)).all()
+    assert kept == [
+        {"mail": "", "found": "not his"},
+        {"mail": "Lea.Martin@ville.fr", "found": "not his"},
+    ]
 
 
 @pytest.mark.parametrize("confirmed", [True, False])

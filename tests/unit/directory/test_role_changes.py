@@ -41,6 +41,25 @@ def test_a_role_is_withdrawn_once(desk: Desk) -> None:
         assert "Prénom NOM n'a plus le rôle « Rôle r1 »" in late.value.public
 
 
+def test_a_role_to_come_is_not_called_present(desk: Desk, clock: FakeClock) -> None:
+    one, begin = desk.add("one"), clock.now() + DAY
+    desk.members.assign(desk.actor, R1, (one,))
+    desk.members.withdraw(desk.actor, R1, one)
+    desk.members.assign(desk.actor, R2, (one,), valid_from=begin)
+    with pytest.raises(StaleEdit) as late:
+        desk.members.read(desk.actor, R1, one)
+    day = begin.astimezone(desk.world.core.settings.organization.time_zone)
+    assert late.value.public.endswith(
+        f"entre-temps. Son rôle « Rôle r2 » dans BIP commencera le {day:%d/%m/%Y}. "
+        "Rien n'a été enregistré."
+    )
+    desk.members.assign(desk.actor, R1, (one,))
+    desk.members.withdraw(desk.actor, R2, one)
+    with pytest.raises(StaleEdit) as now:
+        desk.members.read(desk.actor, R2, one)
+    assert "Son rôle dans BIP est maintenant « Rôle r1 ». Rien" in now.value.public
+
+
 # --- dates -----------------------------------------------------------------------------------
 
 

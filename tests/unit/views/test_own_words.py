@@ -64,6 +64,7 @@ def test_each_event_of_a_person_has_words() -> None:
     assert journal.WORDS.keys() - mine == set(), "words for what never happens"
     assert journal.in_words("sign-in.success") == "Connexion"
     assert journal.in_words("of.tomorrow") == journal.OTHER
+    assert "création" not in journal.in_words("account.address-checked"), "of a change as well"
 
 
 def test_each_change_that_an_administrator_reads_has_a_sentence() -> None:
