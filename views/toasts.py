@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyramid.response import Response
 
 from idp.errors import AlreadyDone
+from idp.folding import visible
 from idp.request import Request
 from views.person import signed_in
 from views.urls import see_other
@@ -56,12 +57,15 @@ class Toast:
 
 
 def toast(request: Request, text: str, *, wrong: bool = False, note: bool = False) -> None:
-    """Tell it on the next page of the AIA that this browser shows; at most :data:`LONGEST`."""
+    """Tell it on the next page of the AIA that this browser shows; at most :data:`LONGEST`.
+
+    Without signs of direction, with which a name that was typed turns the sentence around it.
+    """
     told = request.environ.get(_TOLD)
     if told is None:
         told = request.environ[_TOLD] = list(_kept(request))
         request.add_response_callback(_keep)
-    told.append(Toast(_bound(_short(text, LONGEST)), wrong, note))
+    told.append(Toast(_bound(_short(visible(text), LONGEST)), wrong, note))
 
 
 def done_already(request: Request, path: str) -> Response:

@@ -11,6 +11,7 @@ from idp.folding import legible, visible
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIRET_DIGITS = 14
+_LONGEST_LOCAL = 64  # [RFC5321] 4.5.3.1.1: of what stands before the @
 _TOP_LEVEL = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
 # fmt: off
 _GENERIC = frozenset({
@@ -116,6 +117,12 @@ def require_deliverable(mail: str) -> None:
             f"mail {mail!r}: no domain of the network",
             public=f"L'adresse {mail} est incomplète : ce qui suit le signe @ finit par un point "
             "et au moins deux lettres, comme dans mairie.fr.",
+        )
+    if len(local) > _LONGEST_LOCAL:
+        raise DirectoryError(
+            f"mail {mail!r}: {len(local)} signs before the @",
+            public=f"Aucun mail n'arriverait à {mail} : avant le signe @, une adresse a au plus "
+            f"{_LONGEST_LOCAL} caractères.",
         )
     if not local.isascii():
         plain = _without_accents(local)

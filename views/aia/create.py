@@ -31,12 +31,12 @@ from views.aia.creation_person import (
     structure_choices,
     typed,
 )
+from views.aia.creation_roles import offered, with_roles
 from views.forms import Form, FormRefused, Values, handle_form_submission, make_form, refuse
 from views.schemas.creation import (
     NOT_OFFERED,
     PERSONAL,
     address_schema,
-    key,
     person_schema,
     roles_schema,
 )
@@ -46,6 +46,10 @@ from views.urls import see_other
 OUT_OF_SCOPE = (
     "La structure ou un rôle n'est plus dans votre périmètre. Rien n'a été enregistré : choisissez "
     "de nouveau."
+)
+CHANGED = (
+    "La création a changé depuis que vous avez ouvert cette page : voici ce qui serait enregistré "
+    "maintenant. Vérifiez-le, puis ajoutez l'utilisateur."
 )
 
 
@@ -213,7 +217,7 @@ def _describe(request: Request, draft: Draft) -> Response:
                 creation.require_room(actor, draft.mail, where.code)
         except AlreadyExists as error:
             return _occupied(request, replace(draft, person=said), error)
-        after = _with_roles(request, after, draft.roles)
+        after = with_roles(request, after, draft.roles)
         lost = draft.roles is not None and after.roles != draft.roles
         if lost:
             text = "Des rôles choisis ne se donnent pas dans cette structure : vérifiez-les."
@@ -231,12 +235,9 @@ def _roles(request: Request, draft: Draft, *, form: Form | None = None) -> Respo
 
 
 def _roles_form(request: Request, draft: Draft) -> Form:
-    offered = _creation(request).roles(
-        require_administrator(request), draft.person.get("structure", "")
-    )
     return make_form(
         request,
-        roles_schema(offered),
+        roles_schema(offered(request, draft)),
         action=_path(request, ROLES),
         button="Suivant",
         name="suivant",
@@ -250,22 +251,10 @@ def _choose(request: Request, draft: Draft) -> Response:
     def go_on(values: Values) -> Response:
         chosen = values["roles"]
         picked = tuple(sorted(map(str, chosen))) if isinstance(chosen, set | tuple) else ()
-        after = _with_roles(request, replace(draft, roles=picked), picked)
+        after = with_roles(request, replace(draft, roles=picked), picked)
         return _next(request, drafts.keep(request, after), RECAP)
 
     return handle_form_submission(request, form, go_on, lambda: _roles(request, draft, form=form))
-
-
-def _with_roles(request: Request, draft: Draft, wanted: tuple[str, ...] | None) -> Draft:
-    """Those that may be given in the draft's structure, with their words."""
-    if wanted is None:
-        return draft
-    offered = _creation(request).roles(require_administrator(request), draft.person["structure"])
-    labels = {
-        key(one.code, role.code): (one.label, role.label) for one in offered for role in one.roles
-    }
-    kept = tuple(each for each in wanted if each in labels)
-    return replace(draft, roles=kept, role_labels=tuple(labels[each] for each in kept))
 
 
 # --- (4) the recap, and what came of it --------------------------------------------------------
@@ -276,6 +265,10 @@ def _recap(request: Request, draft: Draft, *, refusal: str = "") -> Response:
 
 
 def _create(request: Request, draft: Draft) -> Response:
+    if request.POST.get("vu") != draft.said:
+        toast(request, CHANGED, wrong=True)
+        return _go(request, RECAP)
+
     def then(added: Added) -> None:
         done = replace(draft, done=added.subject_id, confirmed=added.confirmed)
         drafts.keep(request, done)
@@ -290,16 +283,10 @@ def _create(request: Request, draft: Draft) -> Response:
             accept_generic=draft.passed,
             then=then,
         )
-    except (StaleEdit, InBin) as error:
-        toast(request, error.public, wrong=True)
-        drafts.withdraw(request, draft)
-        return _go(request, FIRST)
     except (NotAllowed, NotFound):
         toast(request, OUT_OF_SCOPE, wrong=True)
         drafts.keep(request, replace(draft, structure_path="", roles=None, role_labels=()))
         return _go(request, PERSON)
-    except MembershipInBin as error:
-        return _occupied(request, draft, error)
     except DirectoryError as error:
         return _refused(request, draft, error)
     return _go(request, DONE)
@@ -307,9 +294,16 @@ def _create(request: Request, draft: Draft) -> Response:
 
 def _refused(request: Request, draft: Draft, error: DirectoryError) -> Response:
     """Of two presses at once the slower one arrives at what the faster one did."""
-    now = drafts.find(request) if isinstance(error, AlreadyExists) else None
+    now = drafts.find(request)
     if now is not None and now.key == draft.key and now.done:
         return _go(request, DONE)
+    match error:
+        case StaleEdit() | InBin():
+            toast(request, error.public, wrong=True)
+            drafts.withdraw(request, draft)
+            return _go(request, FIRST)
+        case MembershipInBin():
+            return _occupied(request, draft, error)
     response = _recap(request, draft, refusal=error.public)
     response.status = error.http_status
     return response

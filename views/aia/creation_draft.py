@@ -8,6 +8,7 @@ behind that check, to be taken up again, until he goes on with the other person.
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
 
@@ -74,6 +75,12 @@ class Draft:
     def named(self) -> dict[str, str]:
         """What its forms say of it: which creation, and of whom."""
         return {"dossier": self.key, "pour": self.mail}
+
+    @property
+    def said(self) -> str:
+        """What its last step shows, as a digest: of what another tab changed it differs."""
+        shown = [self.mail, sorted(self.person.items()), self.structure_path, self.roles]
+        return sha256(json.dumps(shown).encode()).hexdigest()
 
     @property
     def known(self) -> bool:

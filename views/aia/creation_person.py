@@ -4,6 +4,7 @@ from directory.services.accounts.changes import Person
 from directory.services.accounts.creation import Creation, StructureChoices
 from directory.services.memberships.changes import MembershipFields
 from idp.errors import NotAllowed
+from idp.folding import visible
 from idp.request import Request
 from views.aia.actor import require_administrator
 from views.forms import Values
@@ -51,10 +52,10 @@ def typed(said: dict[str, str]) -> Values:
 
 
 def as_text(value: object) -> str:
-    """A field as the draft keeps it."""
+    """A field as the draft keeps it, and as it will be recorded: without invisible signs."""
     if isinstance(value, bool):
         return "oui" if value else ""
-    return str(value)
+    return visible(str(value))
 
 
 def as_typed(request: Request) -> dict[str, str]:

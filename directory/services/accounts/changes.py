@@ -44,7 +44,7 @@ from directory.services.texts import (
     is_generic,
     require_deliverable,
 )
-from idp.errors import AlreadyExists, DirectoryError
+from idp.errors import AlreadyExists, DirectoryError, StaleEdit
 from idp.passwords import Passwords
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Accounts:
         password: str | None = None,
         accept_generic: bool = False,
         no_mail: bool = False,
+        known: bool | None = None,
     ) -> Added:
         """Add a person to a structure, and mail him about it unless ``no_mail``.
 
@@ -102,9 +103,11 @@ class Accounts:
 
         A known address adds a membership to its account, whose name stays as it is: effective at
         once when it is his first or the command line adds it, else once he confirms it. Its
-        password stays as well.
+        password stays as well. ``known``: whether there was an account when the address was
+        checked; None: nobody did.
 
         Raises:
+            StaleEdit: an account appeared or went since the check; nothing else is told then.
             NotFound: no such structure.
             NotAllowed: outside the actor's subtrees, himself, or a password by other than the
                 command line.
@@ -120,6 +123,8 @@ class Accounts:
             plan = self._plan(
                 session, actor, person, structure, accept_generic=accept_generic, lock=True
             )
+            if known is not None and known != (plan.account is not None):
+                raise StaleEdit("the address check is outdated", public=_outdated(plan))
             account = plan.account or self._create(session, actor, person, plan)
             membership = self._join(session, actor, account, plan, person.fields)
             # Somebody who is known keeps the password that he chose.
@@ -336,3 +341,11 @@ class _Plan:
     former: Account | None
     mail: str
     generic: bool
+
+
+def _outdated(plan: _Plan) -> str:
+    now = "un compte existe" if plan.account is not None else "le compte n'existe plus"
+    return (
+        f"Depuis la vérification de l'adresse {plan.mail}, {now}. Rien n'a été enregistré : "
+        "vérifiez de nouveau l'adresse."
+    )

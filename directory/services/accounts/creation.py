@@ -39,7 +39,6 @@ from directory.services.rights.administered import Administered, AdministeredApp
 from directory.services.rights.assignments import Assignments, Grant
 from directory.services.texts import clean_mail, is_generic, require_deliverable
 from directory.validity import MEMBERSHIP, STRUCTURE, structure_open
-from idp.errors import StaleEdit
 from idp.names import full_name
 
 if TYPE_CHECKING:
@@ -222,10 +221,8 @@ class Creation:
         """
         with self._core.db.unit_of_work():
             added = Accounts(self._core).add(
-                actor, person, structure, accept_generic=accept_generic
+                actor, person, structure, accept_generic=accept_generic, known=known
             )
-            if added.created == known:
-                raise StaleEdit("the address check is outdated", public=_outdated(added))
             for ref in roles:
                 grant = Grant(added.mail, structure, ref.application, ref.role)
                 # The mail that tells of the account speaks of it all; the news are for later.
@@ -296,11 +293,3 @@ def _places(
         and may(actor, Permission.ADD_MEMBERSHIP, MembershipTarget(account.id, row.path))
     ]
     return tuple(Place(row.label, row.label_path) for row in own or rows[:1])
-
-
-def _outdated(added: Added) -> str:
-    now = "un compte existe" if not added.created else "le compte n'existe plus"
-    return (
-        f"Depuis la vérification de l'adresse {added.mail}, {now}. Rien n'a été enregistré : "
-        "vérifiez de nouveau l'adresse."
-    )

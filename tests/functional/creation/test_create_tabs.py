@@ -169,6 +169,27 @@ def test_what_was_done_elsewhere_is_still_told_of(app: TestApp) -> None:
     assert again["structure"].value == "", "nothing is taken over from what is done"
 
 
+def test_a_recapitulation_that_another_tab_changed_is_read_before_it_is_done(
+    app: TestApp, services: Services
+) -> None:
+    """Another name, another structure, another role: one that was never read records nothing."""
+    stale = to_recap(app).forms["creer"]
+    for step, name, value in ((2, "nom", "Autre"), (2, "structure", "a"), (3, "role-bip", True)):
+        form = app.get(f"{NEW}?etape={step}").forms["formulaire"]
+        form.fields[name][-1].value = value
+        form.submit(status=303)
+        answer = stale.submit(status=303)
+        assert answer.location == f"{BASE}{NEW}?etape=4", name
+        page = answer.follow()
+        assert "La création a changé depuis que vous avez ouvert cette page" in told(page), name
+        assert MAIL not in accounts(services), name
+        stale = page.forms["creer"]
+    for said in ("Autre", "Structure a", "lire bip"):
+        assert said in text(page), said
+    assert stale.submit(status=303).location == f"{BASE}{NEW}?etape=fin"
+    assert MAIL in accounts(services)
+
+
 def test_what_is_over_can_be_given_up_without_a_word(app: TestApp) -> None:
     """*Abandonner* in the second tab too."""
     left = to_recap(app).forms["creer"]

@@ -232,7 +232,8 @@ def test_who_went_since_the_check_is_not_created_silently(
 ) -> None:
     assert world.events()
     with pytest.raises(StaleEdit, match="outdated"):
-        add(creation, referent, known=True)
+        # Of somebody known the form has no name.
+        creation.add(referent, Person(MAIL, "", ""), "a-rh", known=True)
     assert creation.check(referent, MAIL).found is Found.NOBODY
 
 

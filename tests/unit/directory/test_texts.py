@@ -56,12 +56,15 @@ def test_mail_taken_as_typed() -> None:
 
 
 def test_addresses_where_mails_arrive() -> None:
-    for mail in ("lea.o'noel+rh@ville.fr", "x@mairie-été.fr", "x@xn--mairie-t-h1ab.xn--p1ai"):
+    longest = "x" * 64 + "@ville.fr"
+    spelt = "x@xn--mairie-t-h1ab.xn--p1ai"
+    for mail in (longest, "lea.o'noel+rh@ville.fr", "x@mairie-été.fr", spelt):
         require_deliverable(mail)
     for mail, told in (
         ("x@y", "L'adresse x@y est incomplète"),
         ("x@ville.f", "est incomplète"),
         ("x@ville.93", "est incomplète"),
+        (f"x{longest}", "au plus 64 caractères"),
         ("jérôme@ville.fr", "Vouliez-vous dire jerome@ville.fr ?"),
         ("\uff58@demo.example", "Vouliez-vous dire x@demo.example ?"),
         ("œuvre@demo.example", "Vouliez-vous dire oeuvre@demo.example ?"),

@@ -118,6 +118,12 @@ def test_no_line_begins_with_a_sign(browser: Browser) -> None:
     assert told.text == "Fait_: «_Lecteur_» est donné_; et après_? Oui_!".replace("_", "\u00a0")
 
 
+def test_a_name_does_not_turn_the_sentence_around(browser: Browser) -> None:
+    browser.tell("La structure a\u202eb est créée.")
+    (told,) = browser.read()
+    assert told.text == "La structure ab est créée."
+
+
 def test_it_fits_a_cookie(browser: Browser) -> None:
     """In French three long ones do; where they do not, the latest is told whole."""
     for text, kept in (("é", 2), ("e", MOST), ("\N{GRINNING FACE}", 1), ("\ud800", MOST)):
