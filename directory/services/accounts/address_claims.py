@@ -76,6 +76,17 @@ class Claims:
             each.settled_at = now
 
 
+def refusable(session: Session, account: Account, now: datetime) -> bool:
+    """Whether somebody has a link with which he may still refuse an address of this account."""
+    alive = exists().where(
+        AddressChange.account_id == account.id,
+        AddressChange.settled_at.is_(None),
+        AddressChange.refused_at.is_(None),
+        AddressChange.expires_at > now,
+    )
+    return bool(session.scalar(select(alive)))
+
+
 def claims(
     session: Session,
     actor: Actor,

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from directory.authorisation import Actor, Permission, may
 from directory.models import Account
+from directory.services.accounts.address_claims import refusable
 from directory.services.lookup import account_target, any_account_by_mail
 from directory.services.removal.binned import BIN_PERIOD, reads_in_bin
 from idp.errors import AlreadyExists
@@ -24,7 +25,8 @@ class Returning(Enum):
     READ = auto()
     """It lies in his bin too, and is not his to restore: a shared one, or one that went later."""
     KEPT = auto()
-    """It is the correspondant's alone: its person has a mandate, or refused a change of address."""
+    """It stays: its person has a mandate or refused a change of address, so it is the
+    correspondant's alone; or he may refuse one yet, and his link would go with the account."""
     ANEW = auto()
     """A new account: the actor knows of none, and the old one is erased."""
 
@@ -36,7 +38,8 @@ def returning(session: Session, actor: Actor, account: Account, now: datetime) -
         return Returning.RESTORED
     if reads_in_bin(session, actor, account, now):
         return Returning.READ
-    return Returning.KEPT if target.privileged or target.contested else Returning.ANEW
+    kept = target.privileged or target.contested or refusable(session, account, now)
+    return Returning.KEPT if kept else Returning.ANEW
 
 
 def known_account(
@@ -73,8 +76,8 @@ def known_account(
         case Returning.KEPT:
             raise AlreadyExists(
                 f"{mail} is in the bin, and the correspondant's",
-                public=f"L'adresse {account.mail} est celle d'un compte supprimé que seul le "
-                "correspondant peut rétablir : adressez-vous à lui.",
+                public=f"L'adresse {account.mail} est celle d'un compte supprimé, que vous ne pouvez "
+                "ni rétablir ni remplacer : adressez-vous au correspondant.",
             )
         case Returning.ANEW:
             return account

@@ -7,16 +7,17 @@ from sqlalchemy import select
 
 from directory.authorisation import OPERATOR, Actor
 from directory.models import Account
-from directory.services.accounts.address_change import AddressChanges
+from directory.services.accounts.address_change import RESERVED, AddressChanges
 from directory.services.accounts.address_checks import CHECKED
-from directory.services.accounts.creation import Creation
+from directory.services.accounts.changes import Person
+from directory.services.accounts.creation import Creation, Found
 from directory.services.memberships.confirmations import Confirmations
 from directory.services.removal import fates
 from directory.services.removal.bin_list import BinLine
 from directory.services.removal.former import AGAIN, ASK
 from directory.services.rights.assignments import Grant
 from idp.audit import AuditEvent
-from idp.errors import StaleEdit, TooMany
+from idp.errors import AlreadyExists, StaleEdit, TooMany
 from tests.common.clock import FakeClock
 from tests.unit.directory.conftest import World
 
@@ -297,3 +298,20 @@ def test_put_back_it_is_the_one_he_knew(
     assert (line.mail, line.changed, line.why) == (again, False, "")
     assert world.directory.bin.restore_subject(other, lea, shown=OLD).structures == (B,)
     assert len(Confirmations(world.core).waiting(lea)) == 1
+
+
+def test_whose_owner_may_still_refuse_is_not_replaced(
+    world: World, referent: Actor, other: Actor, lea: str, clock: FakeClock
+) -> None:
+    """Erased, his account would take along what his link promises."""
+    world.sign_in(OLD)
+    change(world, referent, lea)
+    world.directory.bin.delete(referent, NEW)
+    creation = Creation(world.core)
+    person = Person(NEW, "Autre", "Autre")
+    assert creation.check(other, NEW).found is Found.KEPT
+    with pytest.raises(AlreadyExists, match="not his to restore|the correspondant's"):
+        world.directory.accounts.add(other, person, "b")
+    clock.advance(RESERVED)
+    assert creation.check(other, NEW).found is Found.NOBODY
+    assert world.directory.accounts.add(other, person, "b").created
