@@ -76,8 +76,8 @@ def known_account(
         case Returning.KEPT:
             raise AlreadyExists(
                 f"{mail} is in the bin, and the correspondant's",
-                public=f"L'adresse {account.mail} est celle d'un compte supprimé, que vous ne pouvez "
-                "ni rétablir ni remplacer : adressez-vous au correspondant.",
+                public=f"L'adresse {account.mail} est celle d'un compte supprimé, que vous ne "
+                "pouvez ni rétablir ni remplacer : adressez-vous au correspondant.",
             )
         case Returning.ANEW:
             return account
