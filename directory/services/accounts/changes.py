@@ -107,7 +107,7 @@ class Accounts:
         checked; None: nobody did.
 
         Raises:
-            StaleEdit: an account appeared or went since the check; nothing else is told then.
+            StaleEdit: an account appeared or went since the check.
             NotFound: no such structure.
             NotAllowed: outside the actor's subtrees, himself, or a password by other than the
                 command line.
@@ -123,10 +123,13 @@ class Accounts:
             plan = self._plan(
                 session, actor, person, structure, accept_generic=accept_generic, lock=True
             )
-            if known is not None and known != (plan.account is not None):
-                raise StaleEdit("the address check is outdated", public=_outdated(plan))
+            outdated = known is not None and known != (plan.account is not None)
+            if outdated and plan.account is None:
+                raise _outdated(plan)  # Before the name is judged, for which nobody was asked.
             account = plan.account or self._create(session, actor, person, plan)
             membership = self._join(session, actor, account, plan, person.fields)
+            if outdated:
+                raise _outdated(plan)  # After it was said if he is in this very structure.
             # Somebody who is known keeps the password that he chose.
             if plan.account is None and password is not None and hashed is not None:
                 self._check_password(session, actor, account, password)
@@ -343,9 +346,10 @@ class _Plan:
     generic: bool
 
 
-def _outdated(plan: _Plan) -> str:
+def _outdated(plan: _Plan) -> StaleEdit:
     now = "un compte existe" if plan.account is not None else "le compte n'existe plus"
-    return (
-        f"Depuis la vérification de l'adresse {plan.mail}, {now}. Rien n'a été enregistré : "
-        "vérifiez de nouveau l'adresse."
+    return StaleEdit(
+        "the address check is outdated",
+        public=f"Depuis la vérification de l'adresse {plan.mail}, {now}. Rien n'a été enregistré : "
+        "vérifiez de nouveau l'adresse.",
     )

@@ -237,6 +237,14 @@ def test_who_went_since_the_check_is_not_created_silently(
     assert creation.check(referent, MAIL).found is Found.NOBODY
 
 
+def test_who_came_meanwhile_to_the_same_structure_is_there_already(
+    world: World, creation: Creation, referent: Actor
+) -> None:
+    world.add(MAIL, "a-rh")
+    with pytest.raises(AlreadyExists, match="is in a-rh"):
+        add(creation, referent)
+
+
 # --- out of the bin ----------------------------------------------------------------------------
 
 
