@@ -293,7 +293,7 @@ def _create(request: Request, draft: Draft) -> Response:
 
 
 def _refused(request: Request, draft: Draft, error: DirectoryError) -> Response:
-    """Of two presses at once the slower one arrives at what the faster one did."""
+    """The step where it is put right; of two presses at once the slower one arrives as well."""
     now = drafts.find(request)
     if now is not None and now.key == draft.key and now.done:
         return _go(request, DONE)
